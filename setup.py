@@ -1,0 +1,52 @@
+"""Metadata of the distribution ``tornado-wstest``."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tornado_wstest" / "__init__.py").read_text("utf-8")).group(1)
+
+# What the tests need beyond the package: the codecs that the how-to pages show, and Hypothesis.
+TEST = [
+    "coverage>=7.4",
+    "dirty-equals>=0.7",
+    "docutils>=0.20",
+    "hypothesis>=6.100",
+    "msgpack>=1.0",
+    "protobuf>=5",
+    "pydantic>=2.6",
+    "pygments>=2.17",
+    "pytest>=8",
+]
+REAL = ["sockjs-tornado>=1.0.7", "terminado>=0.18"]
+
+setup(
+    name="tornado-wstest",
+    version=VERSION,
+    description="The testing toolkit for Tornado websocket applications",
+    long_description=(HERE / "README.rst").read_text("utf-8"),
+    long_description_content_type="text/x-rst",
+    license="Apache-2.0",
+    packages=find_packages(include=["tornado_wstest", "tornado_wstest.*"]),
+    package_data={"tornado_wstest": ["py.typed"]},
+    python_requires=">=3.11",
+    install_requires=["tornado>=6.3"],
+    extras_require={
+        "real": REAL,
+        "test": TEST,
+        "lint": ["mypy>=1.13", "ruff>=0.8"],
+    },
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Framework :: AsyncIO",
+        "Intended Audience :: Developers",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Software Development :: Testing",
+        "Typing :: Typed",
+    ],
+)

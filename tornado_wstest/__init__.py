@@ -1,0 +1,62 @@
+"""Test Tornado websocket applications: real handlers, a real server, real connections.
+
+Inherit `WebSocketTestCase`, write ``get_app``, and talk to your app.
+"""
+
+from .client import WebSocketTestClient
+from .codec import Codec
+from .errors import (
+    BroadcastMismatch,
+    ConnectionClosed,
+    HandshakeFailed,
+    MessageTimeout,
+    NothingCanHappen,
+    NotRejected,
+    NotSettled,
+    ScenarioFailed,
+    ServerError,
+    UnexpectedMessage,
+    UsageError,
+    WSTestFailure,
+)
+from .handshake import discard, discard_all, discard_until, exchange, sequence
+from .matching import as_json, containing, field
+from .server import AppServer
+from .testcase import WebSocketHTTPTestCase, WebSocketTestCase, WebSocketTestMixin
+from .tester import WebSocketTester, connect
+from .transcript import Event, Transcript
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AppServer",
+    "BroadcastMismatch",
+    "Codec",
+    "ConnectionClosed",
+    "Event",
+    "HandshakeFailed",
+    "MessageTimeout",
+    "NotRejected",
+    "NotSettled",
+    "NothingCanHappen",
+    "ScenarioFailed",
+    "ServerError",
+    "Transcript",
+    "UnexpectedMessage",
+    "UsageError",
+    "WSTestFailure",
+    "WebSocketHTTPTestCase",
+    "WebSocketTestCase",
+    "WebSocketTestClient",
+    "WebSocketTestMixin",
+    "WebSocketTester",
+    "as_json",
+    "connect",
+    "containing",
+    "discard",
+    "discard_all",
+    "discard_until",
+    "exchange",
+    "field",
+    "sequence",
+]

@@ -1,0 +1,125 @@
+"""The messages of one client that nobody has taken yet, and those who wait for one.
+
+Tornado's own ``read_queue`` holds one message and stands still until it is read: meanwhile close frames are
+not seen and pings are not answered. Here messages wait without limit, in order; a wait that ends without a
+match takes nothing, and a cancelled one loses nothing.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from .codec import Codec, Message
+from .matching import Expected, matches
+from .simulation.settle import Settling
+from .transcript import Event
+
+__all__ = ["NOT_YET", "Inbox", "NotYet", "Received", "TimedOut"]
+
+T = TypeVar("T")
+
+
+class Received:
+    """A message, with its value and its place in the transcript."""
+
+    __slots__ = ("_codec", "_value", "event", "message")
+
+    def __init__(self, message: Message, event: Event, codec: Codec) -> None:
+        self.message = message
+        self.event = event
+        self._codec: Codec | None = codec
+        self._value: Any = None
+
+    @property
+    def value(self) -> Any:
+        """What the codec makes of the message. Decoded when first asked for."""
+        if self._codec is not None:
+            self._value = self._codec.to_value(self.message)
+            self._codec = None
+        return self._value
+
+    def is_as(self, expected: Expected) -> bool:
+        """Is it as expected?"""
+        return matches(expected, self.message, self.value)
+
+
+class NotYet:
+    """What an attempt returns that must be made again when something has happened."""
+
+
+NOT_YET = NotYet()
+
+
+class TimedOut(Exception):
+    """A wait has lasted for too long. Internal: whoever waits says what for."""
+
+
+class Inbox:
+    """Messages in order, and a way to wait for more."""
+
+    def __init__(self, settling: Settling) -> None:
+        self.waiting: deque[Received] = deque()
+        self._settling = settling
+        self._watchers: list[asyncio.Future[None]] = []
+
+    def __len__(self) -> int:
+        return len(self.waiting)
+
+    def __iter__(self) -> Iterator[Received]:
+        return iter(self.waiting)
+
+    def add(self, received: Received) -> None:
+        """A message has come."""
+        self.waiting.append(received)
+        self.wake()
+
+    def take_first(self) -> Received | NotYet:
+        """Take the oldest message, if there is one."""
+        return self.waiting.popleft() if self.waiting else NOT_YET
+
+    def take_match(self, expected: Expected) -> Received | NotYet:
+        """Take the oldest message that is as expected, and leave the others in their order."""
+        for index, received in enumerate(self.waiting):
+            if received.is_as(expected):
+                del self.waiting[index]
+                return received
+        return NOT_YET
+
+    def wake(self) -> None:
+        """Something has happened: let those who wait look again."""
+        if self._watchers:
+            watchers, self._watchers = self._watchers, []
+            for watcher in watchers:
+                if not watcher.done():
+                    watcher.set_result(None)
+
+    async def wait_for(self, attempt: Callable[[], T | NotYet], timeout: float) -> T:
+        """Make ``attempt`` each time something has happened, until it returns something.
+
+        Raises `TimedOut` after ``timeout`` seconds.
+        """
+        __tracebackhide__ = True
+        result = attempt()
+        if not isinstance(result, NotYet):
+            return result
+        late = False
+
+        def expire() -> None:
+            nonlocal late
+            late = True
+            self.wake()
+
+        timer = self._settling.call_later(timeout, expire)
+        try:
+            while True:
+                watcher: asyncio.Future[None] = self._settling.loop.create_future()
+                self._watchers.append(watcher)
+                await watcher
+                result = attempt()
+                if not isinstance(result, NotYet):
+                    return result
+                if late:
+                    raise TimedOut
+        finally:
+            self._settling.cancel(timer)

@@ -1,0 +1,299 @@
+"""What happens around a test of `WebSocketTestMixin`: its set-up, its run, its end.
+
+Functions of the test case instead of methods, so that no name of ours can meet one of the user's; what they
+keep on the test case starts with ``_ws_``.
+"""
+
+import asyncio
+import functools
+import inspect
+import types
+import unittest
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
+
+from tornado.testing import AsyncHTTPTestCase, gen_test
+
+from .errors import UsageError
+from .handshake import Handshake, check_handshake
+from .server import check_app
+from .tester import WebSocketTester
+from .text import nearest
+
+__all__ = [
+    "ExplainedSubTest",
+    "begin",
+    "check_bases",
+    "check_settings",
+    "checked_app",
+    "end",
+    "handshake_of",
+    "resolved",
+    "run",
+    "run_example",
+    "set_up_base",
+    "tester_of",
+    "tester_with_options",
+    "wrap_test",
+]
+
+__unittest = True
+
+T = TypeVar("T")
+
+
+def tester_of(case: Any) -> WebSocketTester:
+    tester = vars(case).get("wstest")
+    if tester is None:
+        raise UsageError("the server is not up yet: is super().setUp() called, and called first?")
+    assert isinstance(tester, WebSocketTester)
+    return tester
+
+
+def tester_with_options(case: Any) -> WebSocketTester:
+    tester = tester_of(case)
+    tester.options = case.get_ws_options() or {}
+    return tester
+
+
+def run(case: Any, coroutine: Coroutine[Any, Any, T]) -> T:
+    # Not IOLoop.run_sync, which builds a class at each call.
+    loop: asyncio.AbstractEventLoop = case.io_loop.asyncio_loop
+    return loop.run_until_complete(coroutine)
+
+
+async def resolved(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value
+
+
+def set_up_base(case: Any, set_up: Callable[[], None]) -> None:
+    """Call the base's ``setUp``; if it fails half-way, close what it has opened."""
+    try:
+        set_up()
+    except BaseException as error:
+        # AsyncHTTPTestCase.setUp binds a socket before it calls get_app(), and keeps it in a local variable.
+        traceback = error.__traceback__
+        while traceback is not None:
+            if traceback.tb_frame.f_code is AsyncHTTPTestCase.setUp.__code__ and "sock" in traceback.tb_frame.f_locals:
+                traceback.tb_frame.f_locals["sock"].close()
+            traceback = traceback.tb_next
+        http_client = vars(case).get("http_client")
+        if http_client is not None:
+            http_client.close()
+        io_loop = vars(case).get("io_loop")
+        if io_loop is not None:
+            asyncio.set_event_loop(None)
+            io_loop.close(all_fds=True)
+        raise
+
+
+def checked_app(case: Any, app: Any) -> Any:
+    check_app(app, f"{type(case).__name__}.get_app()")
+    return app
+
+
+async def begin(case: Any) -> None:
+    """Start the server, then call `asyncSetUp`."""
+    http_server = vars(case).get("http_server")
+    app = case._app if http_server is not None else checked_app(case, await resolved(case.get_app()))
+    case._ws_app = app
+    case.wstest = tester = WebSocketTester(
+        app,
+        path=case.ws_path,
+        timeout=case.ws_timeout,
+        transport=case.ws_transport,
+        virtual_time=case.ws_virtual_time,
+        codec=case.ws_codec,
+        grace=case.ws_grace,
+        network=case.ws_network,
+        fail_on_server_error=case.fail_on_server_error,
+        httpserver_options=None if http_server is not None else case.get_httpserver_options(),
+    )
+    handshake_of(case)
+    adopt = (http_server, case.get_http_port()) if http_server is not None else None
+    await tester.start(adopt=adopt)
+    case._ws_example_is_fresh = True
+    await case.asyncSetUp()
+
+
+async def end(case: Any, error: BaseException | None) -> None:
+    """Undo `begin`: all of it, whatever part of it fails; the first failure is raised."""
+    tester: WebSocketTester | None = vars(case).pop("wstest", None)
+    app = vars(case).pop("_ws_app", None)
+    stack, case._ws_exit_stack = case._ws_exit_stack, AsyncExitStack()
+    if tester is None:
+        return
+    async with AsyncExitStack() as closing:
+        if app is not None:
+            closing.push_async_callback(_close_app, case, app)
+        closing.push_async_callback(_close_tester, case, tester)
+        closing.push_async_exit(stack)
+        if error is None:
+            case.wstest = tester
+            closing.callback(vars(case).pop, "wstest", None)
+            closing.push_async_callback(case.asyncTearDown)
+
+
+async def _close_tester(case: Any, tester: WebSocketTester) -> None:
+    if case._ws_body_failed:
+        # The test has told what went wrong: what came of it is no news.
+        tester.fail_on_server_error = False
+    try:
+        await tester.close()
+    except AssertionError as error:
+        tester.explain(error)
+        raise
+
+
+async def _close_app(case: Any, app: Any) -> None:
+    await resolved(case.close_app(app))
+
+
+def handshake_of(case: Any) -> Handshake | None:
+    """Return the class's handshake, ready to be called with a client."""
+    for cls in type(case).__mro__:
+        if "handshake" in vars(cls):
+            found = vars(cls)["handshake"]
+            break
+    if "handshake" in vars(case):
+        found = vars(case)["handshake"]
+    if isinstance(found, staticmethod):
+        found = found.__func__
+    elif isinstance(found, classmethod) or (isinstance(found, types.FunctionType) and _is_method(found)):
+        found = found.__get__(case, type(case))
+    if found is not None:
+        check_handshake(found)
+    handshake: Handshake | None = found
+    return handshake
+
+
+def _is_method(function: types.FunctionType) -> bool:
+    """Was this function defined in the body of a class, and not at the top of a module?"""
+    return not function.__qualname__.rpartition(".")[0].endswith("<locals>") and "." in function.__qualname__
+
+
+def wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a test method on its instance: run it if it is async, and explain its failure.
+
+    On the instance, because this reaches tests that are inherited from a plain class, and works with every
+    runner.
+    """
+    # Tornado 6.3 has put a wrapper there that refuses coroutines.
+    method = getattr(method, "orig_method", method)
+    is_hypothesis = hasattr(method, "hypothesis")
+    runnable = gen_test(_unbound(method)) if inspect.iscoroutinefunction(method) and not is_hypothesis else None
+
+    @functools.wraps(method)
+    def test(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        try:
+            result = runnable(case, *args, **kwargs) if runnable is not None else method(*args, **kwargs)
+            if inspect.iscoroutine(result) or isinstance(result, Generator):
+                result.close()
+                raise UsageError(f"{method.__name__} is a generator: decorate it with tornado.testing.gen_test")
+            if vars(case).get("wstest") is not None:
+                run(case, tester_of(case).check())
+            return result
+        except unittest.SkipTest:
+            raise
+        except BaseException as error:
+            case._ws_body_failed = True
+            if (tester := vars(case).get("wstest")) is not None:
+                tester.explain(error)
+            raise
+
+    if runnable is not None:
+        # functools.wraps marks it as what it wraps, but it is no coroutine function.
+        del test.__wrapped__  # type: ignore[attr-defined]
+    return test
+
+
+def _unbound(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    async def unbound(case: Any, *args: Any, **kwargs: Any) -> Any:
+        return await method(*args, **kwargs)
+
+    return unbound
+
+
+def run_example(case: Any, function: Callable[[], Any]) -> Any:
+    """Play one example of a property: its own app, `asyncSetUp`, clients and `asyncTearDown`."""
+    loop: asyncio.AbstractEventLoop = case.io_loop.asyncio_loop
+    if loop.is_running():
+        raise UsageError("@given runs inside @gen_test: put @given above it")
+    if not case._ws_example_is_fresh:
+        run(case, _begin_example(case))
+    case._ws_example_is_fresh = False
+    try:
+        result = function()
+        if inspect.isawaitable(result):
+            result = run(case, resolved(result))
+        run(case, tester_of(case).check())
+    except BaseException as error:
+        tester_of(case).explain(error)
+        run(case, _end_example(case, failed=True))
+        raise
+    run(case, _end_example(case, failed=False))
+    return result
+
+
+async def _begin_example(case: Any) -> None:
+    http_server = vars(case).get("http_server")
+    if http_server is not None:
+        case._app = http_server.request_callback = checked_app(case, await resolved(case.get_app()))
+    await begin(case)
+
+
+async def _end_example(case: Any, *, failed: bool) -> None:
+    before, case._ws_body_failed = case._ws_body_failed, failed
+    try:
+        await end(case, None)
+    finally:
+        case._ws_body_failed = before
+
+
+class ExplainedSubTest:
+    """A sub-test whose failure carries the transcript."""
+
+    def __init__(self, case: Any, context: Any) -> None:
+        self._case = case
+        self._context = context
+
+    def __enter__(self) -> None:
+        self._context.__enter__()
+
+    def __exit__(self, exc_type: Any, exc: BaseException | None, tb: Any) -> Any:
+        if exc is not None and not isinstance(exc, unittest.SkipTest):
+            if (tester := vars(self._case).get("wstest")) is not None:
+                tester.explain(exc)
+        return self._context.__exit__(exc_type, exc, tb)
+
+
+def check_bases(cls: type, mixin: type) -> None:
+    """Raise `UsageError` if a test case stands before the mixin: its ``setUp`` would hide ours."""
+    mro = cls.__mro__
+    before = [base for base in mro[1 : mro.index(mixin)] if not issubclass(base, mixin)]
+    test_case = next((base for base in before if issubclass(base, unittest.TestCase)), None)
+    if test_case is not None:
+        raise UsageError(
+            f"WebSocketTestMixin must stand before {test_case.__name__} in the bases of {cls.__name__}:"
+            f" class {cls.__name__}(WebSocketTestMixin, {test_case.__name__})"
+        )
+
+
+def check_settings(cls: type, mixin: type, settings: Iterable[str], others: Iterable[str]) -> None:
+    """Raise `UsageError` for a class attribute that looks like a setting of ours, and is none."""
+    for base in cls.__mro__:
+        if base is mixin:
+            continue
+        for name, value in vars(base).items():
+            if name.startswith("ws_") and name not in (*settings, *others) and not _is_behaviour(value):
+                raise UsageError(f"{cls.__name__}.{name} is no setting: {nearest(name, settings)}")
+
+
+def _is_behaviour(value: Any) -> bool:
+    """Is it a method, a property, a nested class: anything but a value?"""
+    return callable(value) or hasattr(type(value), "__get__")
+
+

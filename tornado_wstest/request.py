@@ -1,0 +1,204 @@
+"""The request of an opening handshake: where to, with which headers, cookies and options.
+
+Pure: from what a test says to what `tornado.websocket.websocket_connect` is called with. What a test case
+says for all its clients (`get_ws_options`) and what a call says for one are joined here.
+"""
+
+import http.cookies
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from tornado.httpclient import HTTPRequest
+from tornado.httputil import HTTPHeaders
+from tornado.web import Application, create_signed_value
+from tornado.websocket import websocket_connect
+
+from .errors import UsageError
+from .text import nearest, show
+
+__all__ = ["HandshakeRequest", "build_request", "check_path", "check_timeout", "cookie_header", "join_query", "sign"]
+
+_OURS = ("headers", "origin", "cookies", "signed_cookies", "query", "subprotocols")
+_HTTP_REQUEST = frozenset(inspect.signature(HTTPRequest.__init__).parameters) - {
+    "self", "url", "method", "headers", "body", "body_producer", "follow_redirects", "max_redirects",
+    "streaming_callback", "header_callback", "prepare_curl_callback", "expect_100_continue", "if_modified_since",
+}  # fmt: skip
+_WEBSOCKET_CONNECT = frozenset(inspect.signature(websocket_connect).parameters) - {
+    "url", "callback", "connect_timeout", "subprotocols",
+}  # fmt: skip
+_OPTIONS = _HTTP_REQUEST | _WEBSOCKET_CONNECT
+
+
+class HandshakeRequest:
+    """What `websocket_connect` is called with.
+
+    :arg path: with its query
+    :arg headers: those that the test asked for; no other
+    :arg request_options: keyword arguments of `HTTPRequest`
+    :arg connect_options: keyword arguments of `websocket_connect`
+    """
+
+    def __init__(self, path: str, headers: HTTPHeaders, options: Mapping[str, Any]) -> None:
+        self.path = path
+        self.headers = headers
+        self.request_options = {name: value for name, value in options.items() if name in _HTTP_REQUEST}
+        self.connect_options = {name: value for name, value in options.items() if name not in _HTTP_REQUEST}
+
+
+def build_request(
+    path: str,
+    common: Mapping[str, Any],
+    call: Mapping[str, Any],
+    *,
+    app: Any = None,
+    callbacks: bool = True,
+) -> HandshakeRequest:
+    """Join what is said for all connections (``common``) with what is said for this one (``call``).
+
+    Headers, cookies and query of the call are added to the common ones; any other option replaces its
+    common one. Raises `UsageError` for what cannot be meant.
+
+    :arg app: the app whose ``cookie_secret`` signs ``signed_cookies``
+    :arg callbacks: may there be an ``on_message_callback``?
+    """
+    for options in (common, call):
+        _check_options(options, callbacks)
+    query = [*_pairs("query", common.get("query")), *_pairs("query", call.get("query"))]
+    headers = _headers(common.get("headers"))
+    for name, value in _headers(call.get("headers")).get_all():
+        headers[name] = value
+    for options in (common, call):
+        if options.get("origin") is not None:
+            headers["Origin"] = _check_header("Origin", options["origin"])
+    cookies = {**_cookies(common, app), **_cookies(call, app)}
+    if cookies:
+        sent = headers.get("Cookie")
+        headers["Cookie"] = "; ".join(filter(None, [sent, cookie_header(cookies)]))
+    rest = {name: value for name, value in {**common, **call}.items() if name not in _OURS}
+    subprotocols = call["subprotocols"] if call.get("subprotocols") is not None else common.get("subprotocols")
+    if subprotocols is not None:
+        rest["subprotocols"] = _subprotocols(subprotocols)
+    return HandshakeRequest(join_query(path, query), headers, rest)
+
+
+def check_path(path: object) -> str:
+    """Return ``path`` if it is one; raise `UsageError` if it is not."""
+    if not isinstance(path, str):
+        raise UsageError(f"a path is a str such as '/chat', not {show(path)}")
+    if "://" in path.partition("?")[0]:
+        raise UsageError(
+            f"{show(path)} is a URL; the factories connect to the app under test and take a path such as '/chat'\n"
+            "for a server elsewhere there is connect(url)"
+        )
+    if not path.startswith("/"):
+        raise UsageError(f"the path {show(path)} does not start with a slash: did you mean {'/' + path!r}?")
+    if any(ord(c) <= 32 or ord(c) == 127 or c == "#" for c in path):
+        raise UsageError(f"the path {show(path)} has a character that must be percent-encoded (urllib.parse.quote)")
+    return path
+
+
+def check_timeout(timeout: object, name: str = "timeout") -> float:
+    """Return ``timeout`` if it is a number of seconds above zero; raise `UsageError` if it is not."""
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
+        raise UsageError(f"{name} is a number of seconds above 0, not {show(timeout)}")
+    return float(timeout)
+
+
+def join_query(path: str, query: Iterable[tuple[str, Any]]) -> str:
+    """Append ``query`` to ``path``, encoded."""
+    encoded = urlencode(list(query), doseq=True)
+    if not encoded:
+        return path
+    return f"{path}{'&' if '?' in path else '?'}{encoded}"
+
+
+def cookie_header(cookies: Mapping[str, str]) -> str:
+    """Return the ``Cookie`` header for ``cookies``, quoted where RFC 6265 demands it."""
+    parts = []
+    for name, value in cookies.items():
+        try:
+            parts.append(http.cookies.SimpleCookie({name: value})[name].OutputString([]))
+        except http.cookies.CookieError:
+            raise UsageError(f"{show(name)} cannot be a cookie's name") from None
+    return _check_header("Cookie", "; ".join(parts))
+
+
+def sign(app: Any, name: str, value: str | bytes) -> str:
+    """Return a cookie's value as `RequestHandler.set_signed_cookie` of ``app`` would set it."""
+    settings = app.settings if isinstance(app, Application) else {}
+    secret = settings.get("cookie_secret")
+    if secret is None:
+        raise UsageError(f"signed_cookies: the app has no cookie_secret to sign {name!r} with")
+    signed = create_signed_value(secret, name, value, key_version=settings.get("key_version"))
+    return signed.decode("ascii")
+
+
+def _check_options(options: Mapping[str, Any], callbacks: bool) -> None:
+    for name in options:
+        if name not in _OURS and name not in _OPTIONS:
+            raise UsageError(f"unknown option {name!r}: {nearest(name, {*_OURS, *_OPTIONS})}")
+    if options.get("on_message_callback") is not None and not callbacks:
+        raise UsageError(
+            "on_message_callback= is taken: a client of this package receives its messages that way\n"
+            "use ws_connect() for a plain connection with a callback of your own"
+        )
+
+
+def _headers(headers: Any) -> HTTPHeaders:
+    if headers is None:
+        return HTTPHeaders()
+    if isinstance(headers, HTTPHeaders):
+        return headers.copy()
+    checked = HTTPHeaders()
+    for name, value in _pairs("headers", headers):
+        checked.add(name, _check_header(name, value))
+    return checked
+
+
+def _check_header(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"the header {name} is a str, not {show(value)}")
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        raise UsageError(f"the header {name} cannot carry {show(value)}: a header is latin-1, quote it") from None
+    if "\r" in value or "\n" in value:
+        raise UsageError(f"the header {name} has a line break in it: {show(value)}")
+    return value
+
+
+def _cookies(options: Mapping[str, Any], app: Any) -> dict[str, str]:
+    cookies = {name: str(value) for name, value in _pairs("cookies", options.get("cookies"))}
+    for name, value in _pairs("signed_cookies", options.get("signed_cookies")):
+        if not isinstance(value, (str, bytes)):
+            raise UsageError(f"the signed cookie {name!r} is a str or bytes, not {show(value)}")
+        cookies[name] = sign(app, name, value)
+    return cookies
+
+
+def _pairs(option: str, given: Any) -> list[tuple[str, Any]]:
+    if given is None:
+        return []
+    if isinstance(given, Mapping):
+        pairs = list(given.items())
+    elif isinstance(given, (list, tuple)) and all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in given):
+        pairs = [(name, value) for name, value in given]
+    else:
+        raise UsageError(f"{option}= is a mapping or a list of pairs, not {show(given)}")
+    for name, _ in pairs:
+        if not isinstance(name, str):
+            raise UsageError(f"{option}= has names that are str, not {show(name)}")
+    return pairs
+
+
+def _subprotocols(subprotocols: Any) -> list[str]:
+    if isinstance(subprotocols, str) or not isinstance(subprotocols, Iterable):
+        raise UsageError(f"subprotocols= is a list of names, not {show(subprotocols)}")
+    names = list(subprotocols)
+    if not all(isinstance(name, str) and name for name in names):
+        raise UsageError(f"subprotocols= is a list of names, not {show(names)}")
+    return names
+
+

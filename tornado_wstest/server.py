@@ -1,0 +1,254 @@
+"""The app under test on an unused port, from bind to the last `on_close`."""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerConnectionDelegate
+from tornado.iostream import IOStream
+from tornado.testing import bind_unused_port
+from tornado.web import Application, RequestHandler
+
+from .errors import NotSettled, UsageError
+from .simulation.settle import Settling
+from .text import show
+from .transcript import Transcript
+from .watch import Served, ServerWatch, run_as
+
+__all__ = ["AppServer", "check_app"]
+
+App = Application | HTTPServerConnectionDelegate | Callable[..., Any]
+
+
+class AppServer:
+    """An app, served by a real `tornado.httpserver.HTTPServer` on 127.0.0.1.
+
+    ::
+
+        async with AppServer(make_app()) as server:
+            connection = await websocket_connect(server.ws_url("/chat"))
+
+    `WebSocketTester` and the test cases have one already (``self.ws_server``); by itself it is for those
+    who bring clients of their own.
+
+    :arg app: an `Application`, or whatever else `HTTPServer` takes
+    :arg httpserver_options: keyword arguments for `HTTPServer`
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        httpserver_options: Mapping[str, Any] | None = None,
+        transcript: Transcript | None = None,
+    ) -> None:
+        check_app(app, "AppServer()")
+        self.app = app
+        self.port = 0
+        """The port that it listens on; 0 before it has started."""
+        self.protocol = "http"
+        self.served: dict[Served, None] = {}
+        """What the server knows of each connection that has not ended, oldest first."""
+        self._options = dict(httpserver_options or {})
+        self._transcript = transcript
+        self._http_server: HTTPServer | None = None
+        self._owns_http_server = True
+
+    @property
+    def handlers(self) -> list[RequestHandler]:
+        """The open websocket handlers, in the order in which they connected."""
+        return [served.handler for served in self.served if served.is_open and served.handler is not None]
+
+    def url(self, path: str = "/") -> str:
+        """Return the URL of ``path`` for HTTP."""
+        return f"{self.protocol}://127.0.0.1:{self.port}{path}"
+
+    def ws_url(self, path: str = "/") -> str:
+        """Return the URL of ``path`` for websockets."""
+        return f"{'wss' if self.protocol == 'https' else 'ws'}://127.0.0.1:{self.port}{path}"
+
+    async def start(self) -> None:
+        """Bind an unused port and serve the app there."""
+        http_server = HTTPServer(self.app, **self._options)  # type: ignore[arg-type]
+        sock, port = bind_unused_port()
+        self.adopt(http_server, port)
+        self._owns_http_server = True
+        try:
+            http_server.add_sockets([sock])
+        except BaseException:
+            sock.close()
+            self._release()
+            raise
+
+    def adopt(self, http_server: HTTPServer, port: int) -> None:
+        """Watch a server that somebody else has started, and will stop."""
+        self._owns_http_server = False
+        self._http_server = http_server
+        self.port = port
+        self.protocol = "https" if http_server.ssl_options is not None else "http"
+        self._loop = asyncio.get_event_loop()
+        self.settling = Settling.of(self._loop)
+        self.settling.ports.add(port)
+        transcript = Transcript(self._loop.time) if self._transcript is None else self._transcript
+        self.watch = ServerWatch(transcript, self._loop)
+        self._handle_stream = http_server.handle_stream
+        self._start_request = http_server.start_request
+        self._on_close = http_server.on_close
+        http_server.handle_stream = self._watch_stream  # type: ignore[method-assign]
+        http_server.start_request = self._watch_request  # type: ignore[method-assign]
+        http_server.on_close = self._watch_http_end  # type: ignore[method-assign]
+
+    def replace_app(self, app: App) -> None:
+        """Serve ``app`` from the next connection on."""
+        assert self._http_server is not None
+        self.app = self._http_server.request_callback = app  # type: ignore[assignment]
+
+    async def stop(self, *, timeout: float = 2, grace: float = 0.02) -> None:
+        """Close what is still open, wait for each `on_close`, stop listening.
+
+        A handler that still awaits something when the app has settled is cancelled in silence. Raises
+        `NotSettled`, after everything has been stopped, if the app does not come to rest within
+        ``timeout`` seconds.
+        """
+        http_server = self._http_server
+        if http_server is None:
+            return
+        unsettled = None
+        try:
+            # Tornado's own stop leaves websockets and their handlers alive.
+            for served in list(self.served):
+                served.stream.close()
+            unsettled = await self.end_handlers(timeout=timeout, grace=grace)
+            if self._owns_http_server:
+                http_server.stop()
+                await asyncio.wait_for(http_server.close_all_connections(), timeout)
+        finally:
+            self._release()
+        if unsettled is not None:
+            raise unsettled
+
+    async def end_handlers(self, *, timeout: float, grace: float) -> NotSettled | None:
+        """Settle, then cancel what the handlers of closed connections still have under way."""
+        unsettled = None
+        try:
+            await self.settling.settle(timeout=timeout, grace=grace)
+        except NotSettled as error:
+            unsettled = error
+        over = [served for served in self.served if served.stream.closed() or served.closed.done()]
+        tasks = [task for served in over for task in served.tasks]
+        for served in over:
+            served.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout)
+        for served in over:
+            _run_on_close(served)
+            self.served.pop(served, None)
+        return unsettled
+
+    def find(self, key: str) -> Served | None:
+        """Return the connection whose opening handshake had this ``Sec-WebSocket-Key``."""
+        return next((served for served in reversed(self.served) if served.key == key), None)
+
+    def buffered(self, served: Served) -> int:
+        """Return how many bytes the server holds for one client, the kernel's own buffers not counted.
+
+        Tornado keeps them in ``IOStream._write_buffer``, which is private (6.3 to 6.6).
+        """
+        return len(getattr(served.stream, "_write_buffer", b""))
+
+    async def __aenter__(self) -> "AppServer":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop()
+
+    def _release(self) -> None:
+        http_server, self._http_server = self._http_server, None
+        if http_server is not None:
+            del http_server.handle_stream
+            del http_server.start_request
+            del http_server.on_close
+            self.settling.ports.discard(self.port)
+            self.watch.close()
+            self.settling.release()
+
+    def _watch_stream(self, stream: IOStream, address: Any) -> Awaitable[None] | None:
+        """Stands for `HTTPServer.handle_stream`."""
+        served = Served(self.watch, stream, self._forget)
+        self.served[served] = None
+        stream.set_nodelay(True)
+        # http1connection turns Nagle's algorithm on again after each response, the 101 included; two small
+        # frames back to back could then wait 40 ms for a delayed acknowledgement.
+        stream.set_nodelay = _keep_nodelay  # type: ignore[method-assign]
+        result: Awaitable[None] | None = run_as(served, self._handle_stream, stream, address)
+        return result
+
+    def _watch_request(self, server_conn: object, request_conn: Any) -> Any:
+        """Stands for `HTTPServer.start_request`."""
+        delegate = self._start_request(server_conn, request_conn)
+        served = Served.current()
+        if served is not None:
+            for name in ("headers_received", "finish"):
+                setattr(delegate, name, functools.partial(_attach_after, served, delegate, getattr(delegate, name)))
+        return delegate
+
+    def _watch_http_end(self, server_conn: object) -> None:
+        """Stands for `HTTPServer.on_close`: the connection is closed, or has become a websocket."""
+        served = Served.current()
+        if served is not None and not served.is_open:
+            self._forget(served)
+        self._on_close(server_conn)
+
+    def _forget(self, served: Served) -> None:
+        self.served.pop(served, None)
+
+
+def check_app(app: object, where: str) -> None:
+    """Raise `UsageError` if ``app`` is nothing that `HTTPServer` can serve."""
+    if inspect.iscoroutine(app):
+        app.close()
+        raise UsageError(f"{where} got a coroutine as its app: await it first")
+    if isinstance(app, type) or not (isinstance(app, HTTPServerConnectionDelegate) or callable(app)):
+        hint = "\nhas get_app() forgotten its return?" if app is None else ""
+        raise UsageError(f"{where} got {show(app)} as its app; it must be a tornado.web.Application{hint}")
+
+
+def _attach_after(served: Served, delegate: Any, method: Callable[..., Any], *args: Any) -> Any:
+    """Call a delegate's method, then find the handler that it has made. It has run nothing yet."""
+    try:
+        result = method(*args)
+    except Exception as error:
+        # Raised by __init__ or initialize of the handler: Tornado logs it and drops the connection.
+        served.watch.catch(served, error)
+        raise
+    handler = _handler_of(delegate)
+    if handler is not None and handler is not served.handler:
+        served.attach(handler)
+    return result
+
+
+def _handler_of(delegate: Any) -> RequestHandler | None:
+    """Follow nested routers and adapters to the handler, if there is one yet."""
+    while delegate is not None:
+        handler = vars(delegate).get("handler")
+        if isinstance(handler, RequestHandler):
+            return handler
+        delegate = vars(delegate).get("delegate")
+    return None
+
+
+def _run_on_close(served: Served) -> None:
+    """Run `on_close` where Tornado (up to 6.5) never does: for a handler whose task was cancelled."""
+    if served.is_open and served.handler is not None:
+        try:
+            served.handler.on_connection_close()
+        except Exception:
+            served.finish()
+
+
+def _keep_nodelay(value: bool) -> None:
+    """Stands for `IOStream.set_nodelay` on the server's streams: it is on, and stays on."""

@@ -1,0 +1,57 @@
+"""Where tasks and callbacks are, in words: for failures that name what keeps running, or what waits."""
+
+import asyncio
+import functools
+import os
+import types
+from typing import Any
+
+__all__ = ["describe_callback", "describe_task", "place"]
+
+_LIBRARIES = tuple(os.path.dirname(module.__file__) for module in (asyncio, functools) if module.__file__)
+
+
+def describe_task(task: "asyncio.Task[Any]") -> str:
+    """Return a task's name, its coroutine and the line of the user's code that it waits at."""
+    coro = task.get_coro()
+    name = getattr(coro, "__qualname__", None) or type(coro).__name__
+    where = place(coro)
+    return f"{task.get_name()} in {name}{f' at {where}' if where else ''}"
+
+
+def describe_callback(callback: Any, args: tuple[Any, ...] = ()) -> str:
+    """Return what a loop's handle will call: a task's next step by its task, a function by its name."""
+    owner = getattr(callback, "__self__", None)
+    if isinstance(owner, asyncio.Task):
+        return describe_task(owner)
+    # Tornado's IOLoop wraps every callback: IOLoop._run_callback(partial(callback, ...)).
+    if getattr(callback, "__name__", "") == "_run_callback" and args:
+        callback = args[0]
+    while isinstance(callback, functools.partial):
+        callback = callback.func
+    name = getattr(callback, "__qualname__", None) or repr(callback)
+    code = getattr(callback, "__code__", None)
+    return f"{name} ({_location(code.co_filename, code.co_firstlineno)})" if code else name
+
+
+def place(coro: Any) -> str:
+    """Return ``file:line`` of the innermost frame of user code that a coroutine is suspended in."""
+    found = ""
+    while coro is not None:
+        frame = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None)
+        if isinstance(frame, types.FrameType) and not _is_library(frame.f_code.co_filename):
+            found = _location(frame.f_code.co_filename, frame.f_lineno)
+        inner = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None)
+        if isinstance(inner, asyncio.Task):
+            inner = inner.get_coro()
+        coro = inner
+    return found
+
+
+def _is_library(file_name: str) -> bool:
+    directory = os.path.dirname(file_name)
+    return directory in _LIBRARIES or os.path.basename(directory) == "tornado"
+
+
+def _location(file_name: str, line: int) -> str:
+    return f"{os.path.basename(file_name)}:{line}"

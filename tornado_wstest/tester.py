@@ -1,0 +1,618 @@
+"""Everything that a test needs, without a base class."""
+
+import asyncio
+import inspect
+import itertools
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import TracebackType
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from tornado.httpclient import HTTPClientError, HTTPResponse
+from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
+from tornado.testing import get_async_test_timeout
+from tornado.websocket import WebSocketClientConnection
+
+from .client import Plan, Surroundings, WebSocketTestClient
+from .codec import JSON, Codec
+from .errors import MessageTimeout, NotRejected, NotSettled, ServerError, UsageError, WSTestFailure
+from .expectations import ErrorTypes, ExpectedServerError
+from .handshake import Handshake, check_handshake
+from .opening import Opening
+from .request import HandshakeRequest, build_request, check_path, check_timeout
+from .server import App, AppServer
+from .simulation.settle import Settling
+from .text import elide, show
+from .transcript import Transcript
+from .watch import Caught
+from .wire import LoopResolver, open_connection
+
+__all__ = ["WebSocketTester", "connect", "default_timeout"]
+
+__unittest = True
+
+_CLASS_HANDSHAKE: Any = object()
+
+
+def default_timeout() -> float:
+    """Return how long a wait lasts by default, in seconds: two fifths of ``ASYNC_TEST_TIMEOUT``."""
+    return 0.4 * get_async_test_timeout()
+
+
+class WebSocketTester:
+    """A served app, its clients, and what happened between them.
+
+    ::
+
+        async with WebSocketTester(make_app(), handshake=discard(1)) as wstest:
+            client = await wstest.client("/chat")
+            await client.send("foo")
+            await client.expect("foo")
+
+    It works in the loop that runs, whoever runs it. The test cases of this package have one as
+    ``self.wstest`` and forward to it.
+
+    :arg app: the `Application` (or any `HTTPServer` callback) under test
+    :arg path: where clients connect when no path is given
+    :arg handshake: what each client goes through first; see `tornado_wstest.handshake`
+    :arg timeout: seconds that a wait lasts; two fifths of ``ASYNC_TEST_TIMEOUT`` by default (2)
+    :arg transport: ``"tcp"``
+    :arg codec: a `Codec`; JSON by default
+    :arg grace: real seconds for what settling cannot see; 0 not to look at it
+    :arg fail_on_server_error: does an uncaught exception of a handler fail the test?
+    :arg httpserver_options: keyword arguments for `HTTPServer`
+    :arg options: what every `connect` and `client` is called with: headers, subprotocols, ...
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        path: str = "/",
+        handshake: Handshake | None = None,
+        timeout: float | None = None,
+        transport: str = "tcp",
+        virtual_time: bool = False,
+        codec: Codec | None = None,
+        grace: float = 0.02,
+        network: Any = None,
+        fail_on_server_error: bool = True,
+        httpserver_options: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        if handshake is not None:
+            check_handshake(handshake)
+        if codec is not None and not isinstance(codec, Codec):
+            raise UsageError(f"codec is a Codec(encode, decode), not {show(codec)}")
+        if isinstance(grace, bool) or not isinstance(grace, (int, float)) or grace < 0:
+            raise UsageError(f"grace is a number of seconds, 0 or more, not {show(grace)}")
+        if transport not in ("tcp", "memory"):
+            raise UsageError(f"transport is 'tcp', not {show(transport)}")
+        if transport == "memory":
+            _not_yet("the memory transport")
+        if virtual_time:
+            _not_yet("virtual time")
+        if network is not None:
+            _not_yet("a simulated network")
+        self.path = check_path(path)
+        self.handshake = handshake
+        self.timeout = default_timeout() if timeout is None else check_timeout(timeout)
+        self.codec = codec or JSON
+        self.grace = grace
+        self.fail_on_server_error = fail_on_server_error
+        self.options: Mapping[str, Any] = options or {}
+        self._numbers = itertools.count(1)
+        self._clients: list[WebSocketTestClient] = []
+        self._connections: list[WebSocketClientConnection] = []
+        self._http_client: SimpleAsyncHTTPClient | None = None
+        self._surroundings: Surroundings | None = None
+        self._started_at = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.transcript = Transcript(self._now)
+        """What happened on every connection, in order."""
+        self.server = AppServer(app, httpserver_options=httpserver_options, transcript=self.transcript)
+        """The app's server."""
+
+    # Life
+
+    async def start(self, *, adopt: tuple[Any, int] | None = None) -> None:
+        """Serve the app. (``async with`` does this.)
+
+        :arg adopt: an `HTTPServer` and its port, if somebody else has started it, and will stop it
+        """
+        self._loop = asyncio.get_running_loop()
+        self._started_at = self._loop.time()
+        if adopt is not None:
+            self.server.adopt(*adopt)
+        else:
+            await self.server.start()
+        self._surroundings = Surroundings(
+            settling=self.server.settling,
+            transcript=self.transcript,
+            codec=self.codec,
+            timeout=self.timeout,
+            grace=self.grace,
+            resolver=LoopResolver(),
+            server=self.server,
+            plan=self._plan,
+        )
+
+    async def close(self) -> None:
+        """Close every client in the order they connected, wait for each `on_close`, stop the server.
+
+        Raises `ServerError` if a handler raised that nobody has told of, and `NotSettled` if the app does
+        not come to rest; everything is closed all the same. Closing again is nothing.
+        """
+        __tracebackhide__ = True
+        if self._surroundings is None:
+            return
+        unsettled = await self.disconnect()
+        self._surroundings.resolver.close()
+        self._surroundings = None
+        if self._http_client is not None:
+            self._http_client.close()
+            self._http_client = None
+        errors = self.server.watch
+        try:
+            await self.server.stop(timeout=self.timeout, grace=self.grace)
+        except NotSettled as error:
+            unsettled = unsettled or error
+        self._raise_server_errors(errors.untold())
+        if unsettled is not None:
+            raise unsettled
+
+    async def disconnect(self) -> NotSettled | None:
+        """Close every client, in the order they connected, and end what their handlers still do."""
+        for client in self._clients:
+            await client.end()
+        for connection in self._connections:
+            await self._end_connection(connection)
+        unsettled = await self.server.end_handlers(timeout=self.timeout, grace=self.grace)
+        self._clients.clear()
+        self._connections.clear()
+        return unsettled
+
+    async def check(self) -> None:
+        """Let the app settle, then raise `ServerError` if a handler raised that nobody has told of."""
+        __tracebackhide__ = True
+        if self._surroundings is not None:
+            await self.settle()
+            self._raise_server_errors(self.server.watch.untold())
+
+    def explain(self, error: BaseException) -> None:
+        """Add to an exception that fails the test what is known: the transcript, and the server's exception."""
+        if self._loop is None or any("transcript" in note for note in getattr(error, "__notes__", ())):
+            return
+        untold = self.server.watch.untold() if self.fail_on_server_error else []
+        if untold and error.__cause__ is None and error.__context__ is None:
+            untold[0].was_told = True
+            error.__cause__ = untold[0].exception
+        first = getattr(error, "client", None)
+        unread = [event for client in self._clients for event in client.unread_events()]
+        error.add_note(self.transcript.render(first=first if isinstance(first, str) else None, unread=unread))
+
+    async def __aenter__(self) -> "WebSocketTester":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        __tracebackhide__ = True
+        try:
+            if exc is None:
+                await self.check()
+        except BaseException as error:
+            exc = error
+            raise
+        finally:
+            await self._close_after(exc)
+
+    # Clients
+
+    def client(
+        self,
+        path: str | None = None,
+        *,
+        name: str | None = None,
+        handshake: Handshake | None = _CLASS_HANDSHAKE,
+        handshake_kwargs: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        codec: Codec | None = None,
+        **options: Any,
+    ) -> Opening[WebSocketTestClient]:
+        """Connect a client, and take it through the handshake.
+
+        ::
+
+            client = await wstest.client("/chat", name="ann", query={"room": "den"})
+            async with wstest.client("/chat") as client:
+                ...
+
+        It returns when the handshake is through, and the handler's ``open()`` has finished or is itself
+        waiting for something.
+
+        :arg path: a path of the app, with or without a query
+        :arg name: how failures call it
+        :arg handshake: instead of the tester's; None for none
+        :arg handshake_kwargs: keyword arguments for the handshake
+        :arg timeout: seconds that a wait of this client lasts
+        :arg codec: instead of the tester's
+        :arg options: ``headers``, ``origin``, ``cookies``, ``signed_cookies``, ``query`` (added to the
+            tester's), ``subprotocols`` (in their place), and those of `websocket_connect` and `HTTPRequest`
+
+        A refused opening handshake raises Tornado's `HTTPClientError`.
+        """
+        here = self._alive()
+        if handshake is _CLASS_HANDSHAKE:
+            handshake = self.handshake
+        if handshake is not None:
+            check_handshake(handshake)
+        elif handshake_kwargs:
+            raise UsageError("handshake_kwargs without a handshake: there is nothing that takes them")
+        if codec is not None and not isinstance(codec, Codec):
+            raise UsageError(f"codec is a Codec(encode, decode), not {show(codec)}")
+        self._plan(path, options, callbacks=False)
+        client = WebSocketTestClient(self._name(name), here, codec=codec, timeout=timeout)
+        plan = Plan(path, options, handshake, handshake_kwargs or {})
+        return Opening(self._open(client, plan))
+
+    def connect(self, path: str | None = None, **options: Any) -> Coroutine[Any, Any, WebSocketClientConnection]:
+        """Connect, and return Tornado's own connection; no handshake, and closed when the test ends.
+
+        ::
+
+            connection = await wstest.connect("/echo")
+            self.assertEqual(await connection.read_message(), "hello")
+
+        Takes ``options`` as `client` does.
+        """
+        self._alive()
+        return self._connect(*self._plan(path, options))
+
+    async def expect_rejected(
+        self, path: str | None = None, *, status: int = 403, **options: Any
+    ) -> HTTPResponse:
+        """The server refuses the opening handshake with this status; returns its response.
+
+        ::
+
+            response = await wstest.expect_rejected("/chat", status=302)
+            assert response.headers["Location"] == "/login"
+
+        Redirects are not followed. With ``status=500`` the exception that caused it is expected, too.
+        Raises `NotRejected` if the connection is accepted (and closes it), `WSTestFailure` for another status.
+        """
+        __tracebackhide__ = True
+        self._alive()
+        url, request = self._plan(path, options)
+        try:
+            connection = await self._connect(url, request)
+        except HTTPClientError as error:
+            if error.response is None or error.code == 599:
+                raise
+            if error.code != status:
+                raise WSTestFailure(
+                    f"{request.path} was rejected with {error.code} {error.message}, expected {status}\n"
+                    f"its body: {elide(error.response.body.decode(errors='replace'), 400)!r}"
+                ) from None
+            if status == 500:
+                for caught in self.server.watch.untold():
+                    caught.was_excused = True
+            return error.response
+        self._connections.remove(connection)
+        await self._end_connection(connection)
+        raise NotRejected(
+            f"{request.path} accepted the opening handshake, expected it to be rejected with {status}\n"
+            "does the handler check before open(), in prepare() or check_origin()?"
+        )
+
+    async def fetch(self, path: str, *, method: str = "GET", raise_error: bool = False, **options: Any) -> HTTPResponse:
+        """Fetch a path of the app over HTTP, without blocking the loop.
+
+        ::
+
+            response = await wstest.fetch("/rooms", method="POST", body="name=den")
+
+        :arg raise_error: raise `HTTPClientError` for a status of 400 and more
+        :arg options: keyword arguments of `tornado.httpclient.HTTPRequest`
+        """
+        __tracebackhide__ = True
+        here = self._alive()
+        url = self.server.url(check_path(path))
+        if self._http_client is None:
+            self._http_client = SimpleAsyncHTTPClient(
+                force_instance=True, max_clients=10_000, resolver=here.resolver, defaults={"validate_cert": False}
+            )
+        options = {"connect_timeout": self.timeout, "request_timeout": self.timeout, **options}
+        try:
+            return await self._http_client.fetch(url, method=method, raise_error=raise_error, **options)
+        except HTTPTimeoutError as error:
+            raise MessageTimeout(
+                f"{method} {path} was not answered within {options['request_timeout']:g} s ({error})\n"
+                "is the handler still waiting for something? raise the wait with request_timeout="
+            ) from None
+
+    # Waiting
+
+    async def settle(self, *, timeout: float | None = None) -> None:
+        """Return when everything in flight has been processed: see `tornado_wstest.simulation.settle`.
+
+        Raises `NotSettled` if the app does not come to rest within ``timeout`` real seconds.
+        """
+        __tracebackhide__ = True
+        here = self._alive()
+        seconds = self.timeout if timeout is None else check_timeout(timeout)
+        await here.settling.settle(timeout=seconds, grace=self.grace)
+
+    async def until(self, predicate: Callable[[], Any], *, timeout: float | None = None) -> Any:
+        """Return when ``predicate()`` is true of the app's own state, with what it returned.
+
+        ::
+
+            await wstest.until(lambda: len(app.rooms["den"]) == 2)
+
+        :arg predicate: a function, may be async; an exception counts as not yet
+        """
+        __tracebackhide__ = True
+        here = self._alive()
+        if not callable(predicate) or isinstance(predicate, type):
+            raise UsageError(f"until() takes a function that returns True or False, not {show(predicate)}")
+        seconds = self.timeout if timeout is None else check_timeout(timeout)
+        loop = here.settling.loop
+        deadline = loop.time() + seconds
+        pause = 0.001
+        while True:
+            was = await _ask(predicate)
+            if was and not isinstance(was, _Raised):
+                return was
+            if loop.time() >= deadline:
+                raise MessageTimeout(
+                    f"{_source_of(predicate)} was still {was!r} after {seconds:g} s\n"
+                    "raise the wait with timeout=, or look into the transcript for what the server did"
+                )
+            await asyncio.sleep(min(pause, max(0.0, deadline - loop.time())))
+            pause = min(2 * pause, 0.02)
+
+    # Blocks
+
+    def expect_server_error(
+        self, type: ErrorTypes = Exception, match: str | re.Pattern[str] | None = None
+    ) -> ExpectedServerError:
+        """In this block a handler must raise an exception of this ``type``.
+
+        ::
+
+            async with wstest.expect_server_error(ValueError, match="room") as caught:
+                await client.send("join:")
+            assert caught.exception.args == ("no room",)
+
+        :arg match: a regular expression that is searched in the exception's text
+        """
+        self._alive()
+        return ExpectedServerError(self.server.watch, type, match, self.settle)
+
+    # What comes later
+
+    def clients(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Several clients as one: not there yet."""
+        _not_yet("clients() (several clients as one)")
+
+    def session(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """One user's cookies: not there yet."""
+        _not_yet("session() (one user's cookies)")
+
+    def play(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Declared conversations: not there yet."""
+        _not_yet("play() (declared conversations)")
+
+    def expect_broadcast(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Who got a message: not there yet."""
+        _not_yet("expect_broadcast()")
+
+    def capture_messages(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """What a block caused: not there yet."""
+        _not_yet("capture_messages()")
+
+    @property
+    def clock(self) -> NoReturn:
+        """Virtual time: not there yet."""
+        _not_yet("the clock (virtual time)")
+
+    @property
+    def network(self) -> NoReturn:
+        """The simulated network: not there yet."""
+        _not_yet("the simulated network")
+
+    # Inside
+
+    def _alive(self) -> Surroundings:
+        if self._surroundings is None:
+            raise UsageError("this tester is not running: it has not been started, or its test is over")
+        return self._surroundings
+
+    def _now(self) -> float:
+        return self._loop.time() - self._started_at if self._loop is not None else 0.0
+
+    def _name(self, name: str | None) -> str:
+        if name is None:
+            return f"client {next(self._numbers)}"
+        if not isinstance(name, str) or not name:
+            raise UsageError(f"a client's name is a str, not {show(name)}")
+        if any(client.name == name and not client.closed for client in self._clients):
+            raise UsageError(f"there is an open client named {name!r} already: names tell clients apart")
+        return name
+
+    def _plan(
+        self, path: str | None, options: Mapping[str, Any], *, callbacks: bool = True
+    ) -> tuple[str, HandshakeRequest]:
+        """From a path and options of one connection to a URL and its request."""
+        checked = self.path if path is None else check_path(path)
+        common = self.options
+        if self.server.protocol == "https" and "validate_cert" not in common:
+            common = {"validate_cert": False, **common}
+        request = build_request(checked, common, options, app=self.server.app, callbacks=callbacks)
+        return self.server.ws_url(request.path), request
+
+    async def _open(self, client: WebSocketTestClient, plan: Plan) -> WebSocketTestClient:
+        __tracebackhide__ = True
+        self._clients.append(client)
+        await client.open(plan)
+        return client
+
+    async def _connect(self, url: str, request: HandshakeRequest) -> WebSocketClientConnection:
+        __tracebackhide__ = True
+        here = self._alive()
+        name = f"connection {next(self._numbers)}"
+        self.transcript.record(name, "connect", request.path)
+        try:
+            connection = await open_connection(url, request, timeout=self.timeout, resolver=here.resolver)
+        except HTTPClientError as error:
+            self.transcript.record(name, "reject", f"{error.code} {error.message or ''}".strip())
+            raise
+        self._connections.append(connection)
+        return connection
+
+    async def _end_connection(self, connection: WebSocketClientConnection) -> None:
+        """Close a plain connection, whether or not somebody reads from it."""
+        here = self._alive()
+        protocol = connection.protocol
+        connection.on_message = _discard  # type: ignore[method-assign]
+        # The receive loop may stand still in a queue of one message: make room, once.
+        if not connection.read_queue.empty():
+            connection.read_queue.get_nowait()
+        connection.close()
+        try:
+            await here.settling.settle(timeout=self.timeout, grace=self.grace)
+        except NotSettled:
+            pass  # the server's own end waits for the same, and says so
+        stream = getattr(protocol, "stream", None)
+        if stream is not None:
+            stream.close()
+
+    async def _close_after(self, error: BaseException | None) -> None:
+        """Close; what closing raises is told only if nothing else has failed."""
+        __tracebackhide__ = True
+        if error is not None:
+            self.explain(error)
+        try:
+            await self.close()
+        except WSTestFailure as closing_error:
+            if error is None:
+                self.explain(closing_error)
+                raise
+
+    def _raise_server_errors(self, errors: list[Caught]) -> None:
+        __tracebackhide__ = True
+        if not errors or not self.fail_on_server_error:
+            return
+        for caught in errors:
+            caught.was_told = True
+        first = errors[0]
+        others = "".join(f"\nand then {caught}" for caught in errors[1:6])
+        connection = f" on the connection of {first.served.client}" if first.served.client else ""
+        raise ServerError(
+            f"{first}{connection}{others}\n"
+            "if this is as it should be, expect it: async with expect_server_error("
+            f"{type(first.exception).__name__}): ...",
+            client=first.served.client or None,
+            exception=first.exception,
+        ) from first.exception
+
+
+@asynccontextmanager
+async def _connected(
+    url: str,
+    *,
+    name: str = "client",
+    handshake: Handshake | None = None,
+    handshake_kwargs: Mapping[str, Any] | None = None,
+    timeout: float | None = None,
+    codec: Codec | None = None,
+    **options: Any,
+) -> AsyncIterator[WebSocketTestClient]:
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    parts = urlsplit(url)
+    base = f"{parts.scheme}://{parts.netloc}"
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+    def plan(path: str | None, options: Mapping[str, Any]) -> tuple[str, HandshakeRequest]:
+        request = build_request(check_path(path), {}, options, callbacks=False)
+        return base + request.path, request
+
+    surroundings = Surroundings(
+        settling=Settling.of(loop),
+        transcript=Transcript(lambda: loop.time() - started),
+        codec=codec or JSON,
+        timeout=default_timeout() if timeout is None else check_timeout(timeout),
+        grace=0.02,
+        resolver=LoopResolver(),
+        server=None,
+        plan=plan,
+    )
+    client = WebSocketTestClient(name, surroundings, codec=codec, timeout=timeout)
+    try:
+        await client.open(Plan(path, options, handshake, handshake_kwargs or {}))
+        yield client
+        await client.close()
+    except Exception as error:
+        error.add_note(surroundings.transcript.render(first=name, unread=client.unread_events()))
+        raise
+    finally:
+        await client.end()
+        surroundings.resolver.close()
+        surroundings.settling.release()
+
+
+def connect(url: str, **options: Any) -> AbstractAsyncContextManager[WebSocketTestClient]:
+    """Connect a client to a server elsewhere: staging, a live server, another process.
+
+    ::
+
+        async with connect("wss://staging.example.org/chat", handshake=discard(1)) as client:
+            await client.send("foo")
+            await client.expect("foo")
+
+    Takes what `WebSocketTester.client` takes, and a URL for the path. What another process does cannot be
+    seen: ``handler`` is None, and silence means that nothing came for a moment (20 ms).
+    """
+    if not isinstance(url, str) or urlsplit(url).scheme not in ("ws", "wss") or not urlsplit(url).netloc:
+        raise UsageError(f"connect() takes a URL such as 'ws://127.0.0.1:8888/chat', not {show(url)}")
+    if options.get("handshake") is not None:
+        check_handshake(options["handshake"])
+    return _connected(url, **options)
+
+
+class _Raised:
+    """What a predicate was that raised."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __repr__(self) -> str:
+        return f"raising {show(self._error)}"
+
+
+async def _ask(predicate: Callable[[], Any]) -> Any:
+    try:
+        answer = predicate()
+        return await answer if inspect.isawaitable(answer) else answer
+    except Exception as error:
+        return _Raised(error)
+
+
+def _source_of(predicate: Callable[[], Any]) -> str:
+    code = getattr(predicate, "__code__", None)
+    name = getattr(predicate, "__name__", show(predicate))
+    return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code is not None else name
+
+
+def _discard(message: Any) -> Awaitable[None] | None:
+    return None
+
+
+def _not_yet(what: str) -> NoReturn:
+    raise UsageError(f"{what} is not in this release of tornado-wstest; it comes with a later one")

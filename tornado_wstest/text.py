@@ -1,0 +1,39 @@
+"""How values look in a failure: short, whole at both ends, and never an error of their own."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["elide", "nearest", "plural", "show"]
+
+
+def show(value: Any, width: int = 200) -> str:
+    """Return ``repr(value)`` in at most ``width`` characters, whatever the value's ``repr`` does."""
+    try:
+        # A megabyte of text needs no repr of a megabyte: its ends are enough.
+        if isinstance(value, (str, bytes)) and len(value) > 4 * width:
+            half = 2 * width
+            return elide(repr(value[:half])[:-1] + repr(value[-half:]).lstrip("b")[1:], width)
+        return elide(repr(value), width)
+    except Exception as error:
+        return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+
+
+def elide(text: str, width: int = 200) -> str:
+    """Cut the middle out of ``text`` so that it fits into ``width`` characters."""
+    if len(text) <= width:
+        return text
+    head = (width - 5) * 2 // 3
+    return f"{text[:head]} ... {text[len(text) - (width - 5 - head) :]}"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return ``"1 message"``, ``"2 messages"``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Name the valid name that is closest to ``name``, or all of them where none is close."""
+    valid = sorted(valid)
+    close = difflib.get_close_matches(name, valid, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"valid are: {', '.join(valid)}"

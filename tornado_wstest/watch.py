@@ -1,0 +1,431 @@
+"""What leaves the callbacks of the app's handlers: the errors that Tornado only logs, or does not even log.
+
+An exception in a websocket handler closes the connection and becomes a log line; the test that caused it
+passes. So every callback of a handler is watched where it is called, on the handler's instance, and what
+the callbacks start (tasks, callbacks, timers) is recognised by a context variable that lives in the
+context of the connection and that asyncio hands on by itself:
+
+- `open`, `on_message`, `on_ping`, `on_pong`, `on_close`, `select_subprotocol`, `on_finish` and
+  `log_exception` are wrapped on the instance
+- tasks are seen by a task factory; one whose exception nobody took is an error of the server
+- callbacks and timers of asyncio are seen by the loop's exception handler
+- callbacks of Tornado's `IOLoop` and `PeriodicCallback` are caught by Tornado itself, which calls ``error``
+  of its logger ``tornado.application``: that method is wrapped on the logger, so that it is seen with
+  logging disabled as well
+
+Logs are consulted for one thing only: an error whose log record was dropped by a filter of the logger (an
+`tornado.testing.ExpectLog`) was expected by the test in Tornado's own way.
+
+Private parts, Tornado 6.3 to 6.6 and CPython 3.11 to 3.13: ``asyncio.Task._log_traceback`` tells whether
+anybody took a task's exception (where it is missing, a task's exception always counts);
+``asyncio.Handle._context`` tells which connection a callback belongs to (where it is missing, none).
+"""
+
+import asyncio
+import contextvars
+import functools
+import inspect
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from tornado.iostream import IOStream, StreamClosedError
+from tornado.web import Finish, HTTPError, RequestHandler
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from .transcript import Transcript
+
+__all__ = ["Caught", "Expectation", "ServerWatch", "Served", "run_as"]
+
+_current: contextvars.ContextVar["Served | None"] = contextvars.ContextVar("tornado_wstest.served", default=None)
+
+_LOGGERS = ("tornado.application", "asyncio")
+_CALLBACKS = ("open", "on_message", "on_ping", "on_pong", "on_close", "select_subprotocol", "on_finish")
+_WRITE_WRAPPER = "WebSocketProtocol13.write_message.<locals>.wrapper"
+
+
+class Served:
+    """One connection as the server sees it, from the request to the end of `on_close`."""
+
+    def __init__(self, watch: "ServerWatch", stream: IOStream, on_finish: Callable[["Served"], None]) -> None:
+        self.watch = watch
+        self.stream = stream
+        self._on_finish = on_finish
+        self.handler: RequestHandler | None = None
+        self.key = ""
+        self.client = ""
+        """The name of the client at the other end, once it is known."""
+        self.is_open = False
+        self.open_finished = False
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when `on_close` has run, or will never run because `open` raised."""
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.closed_itself = False
+        self.being_cancelled = False
+        self.failed_with: BaseException | None = None
+
+    @staticmethod
+    def current() -> "Served | None":
+        """Return the connection in whose context this code runs."""
+        return _current.get()
+
+    def attach(self, handler: RequestHandler) -> None:
+        """Watch the callbacks of ``handler``, which has just been made and has run nothing yet."""
+        self.handler = handler
+        self.key = handler.request.headers.get("Sec-WebSocket-Key", "")
+        self._wrap("log_exception", self._watch_log_exception)
+        if isinstance(handler, WebSocketHandler):
+            for name in _CALLBACKS:
+                if name in ("open", "on_close") or getattr(type(handler), name) is not getattr(WebSocketHandler, name):
+                    self._wrap(name, functools.partial(_Callback, self, name))
+            self._wrap("close", self._note_own_close)
+
+    def finish(self) -> None:
+        """The connection is over, as far as the app is concerned."""
+        self.is_open = False
+        self.open_finished = True
+        if not self.closed.done():
+            self.closed.set_result(None)
+        self._on_finish(self)
+
+    def cancel(self) -> None:
+        """Cancel all that the handler has under way, in silence."""
+        self.being_cancelled = True
+        for task in self.tasks:
+            task.cancel()
+
+    def client_is_gone(self) -> bool:
+        """Is the connection closing or closed?"""
+        protocol = getattr(self.handler, "ws_connection", None)
+        return protocol is None or protocol.is_closing()
+
+    def _wrap(self, name: str, wrapper: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+        setattr(self.handler, name, wrapper(getattr(self.handler, name)))
+
+    def _watch_log_exception(self, log_exception: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(typ: Any, value: BaseException | None, tb: Any) -> Any:
+            if value is not None and not isinstance(value, (HTTPError, Finish)):
+                self.watch.catch(self, value)
+            return log_exception(typ, value, tb)
+
+        return watched
+
+    def _note_own_close(self, close: Callable[..., None]) -> Callable[..., None]:
+        def noted(*args: Any, **kwargs: Any) -> None:
+            self.closed_itself = True
+            close(*args, **kwargs)
+
+        return noted
+
+
+class _Callback:
+    """A callback of a handler, called in its place: sees what leaves it, and when it is over."""
+
+    def __init__(self, served: Served, name: str, method: Callable[..., Any]) -> None:
+        self._served = served
+        self._name = name
+        self._method = method
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        served = self._served
+        closed_before = served.closed_itself
+        if self._name == "open":
+            served.is_open = True
+        try:
+            result = self._method(*args, **kwargs)
+        except (Exception, asyncio.CancelledError) as error:
+            self._failed(error, closed_before)
+            raise
+        if inspect.isawaitable(result):
+            if self._name == "on_close":
+                # Tornado does not await on_close; a coroutine in it warns by itself, a Future tells us.
+                if isinstance(result, asyncio.Future):
+                    result.add_done_callback(functools.partial(self._on_close_done, closed_before))
+            else:
+                return self._finish_later(result, closed_before)
+        self._finished()
+        return result
+
+    async def _finish_later(self, result: Awaitable[Any], closed_before: bool) -> Any:
+        try:
+            value = await result
+        except (Exception, asyncio.CancelledError) as error:
+            self._failed(error, closed_before)
+            raise
+        self._finished()
+        return value
+
+    def _on_close_done(self, closed_before: bool, future: "asyncio.Future[Any]") -> None:
+        if not future.cancelled() and (error := future.exception()) is not None:
+            self._served.watch.catch(self._served, error)
+
+    def _finished(self) -> None:
+        if self._name == "open":
+            self._served.open_finished = True
+        elif self._name == "on_close":
+            self._served.finish()
+
+    def _failed(self, error: BaseException, closed_before: bool) -> None:
+        served = self._served
+        if not _only_says_that_the_client_left(served, error, served.closed_itself and not closed_before):
+            served.watch.catch(served, error)
+        if self._name in ("open", "on_close"):
+            served.finish()
+
+
+class Caught:
+    """An exception that left a callback of a handler."""
+
+    def __init__(self, served: Served, exception: BaseException) -> None:
+        self.served = served
+        self.exception = exception
+        self.was_told = False
+        """Does a failure of the test show it already?"""
+        self.was_excused = False
+        """Did a filter drop its log record, as `ExpectLog` does?"""
+
+    def __str__(self) -> str:
+        handler = type(self.served.handler).__name__ if self.served.handler is not None else "the app"
+        return f"{handler} raised {type(self.exception).__name__}: {self.exception}"
+
+
+class Expectation:
+    """What `expect_server_error` waits for, and what it got."""
+
+    def __init__(self, watch: "ServerWatch", wanted: Callable[[BaseException], bool]) -> None:
+        self._watch = watch
+        self.wants = wanted
+        self.exception: Any = None
+
+    def __enter__(self) -> "Expectation":
+        self._watch.expectations.append(self)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._watch.judge_tasks()
+        self._watch.expectations.remove(self)
+
+
+class ServerWatch:
+    """The errors of one app under test."""
+
+    def __init__(self, transcript: Transcript, loop: asyncio.AbstractEventLoop) -> None:
+        self.errors: list[Caught] = []
+        self.expectations: list[Expectation] = []
+        self._transcript = transcript
+        self._suspects: list[tuple[Served, asyncio.Task[Any], bool]] = []
+        self._loop = loop
+        _open_watches.append(self)
+        _LoopHooks.acquire(self._loop)
+
+    def close(self) -> None:
+        """Look no longer."""
+        _open_watches.remove(self)
+        _LoopHooks.release(self._loop)
+
+    def catch(self, served: Served, error: BaseException) -> None:
+        """Note that ``error`` left a callback of a handler; told again, or as a consequence, it counts once."""
+        if served.being_cancelled or self._is_known(error):
+            return
+        served.failed_with = served.failed_with or error
+        self._transcript.record(served.client, "error", error)
+        caught = Caught(served, error)
+        self.errors.append(caught)
+        for expectation in reversed(self.expectations):
+            if expectation.wants(error):
+                expectation.exception = expectation.exception or error
+                caught.was_excused = True
+                break
+
+    def suspect(self, served: Served, task: "asyncio.Task[Any]") -> None:
+        """Remember a task of a handler that failed; someone may still take its exception."""
+        self._suspects.append((served, task, served.client_is_gone()))
+
+    def judge_tasks(self) -> None:
+        """Count the exceptions of tasks that nobody took."""
+        suspects, self._suspects = self._suspects, []
+        for served, task, client_was_gone in suspects:
+            if getattr(task, "_log_traceback", True) and (error := task.exception()) is not None:
+                if not (client_was_gone and isinstance(error, (WebSocketClosedError, StreamClosedError))):
+                    self.catch(served, error)
+
+    def untold(self) -> list[Caught]:
+        """Return the errors that no failure has shown and no test has expected."""
+        self.judge_tasks()
+        return [caught for caught in self.errors if not caught.was_told and not caught.was_excused]
+
+    def take(self, served: Served | None) -> Caught | None:
+        """Return the first error of one connection, and count it as told; None if there is none."""
+        self.judge_tasks()
+        for caught in self.errors:
+            if caught.served is served and served is not None:
+                caught.was_told = True
+                return caught
+        return None
+
+    def of_exception(self, error: BaseException) -> Caught | None:
+        """Return what is known of ``error``, or None."""
+        return next((caught for caught in self.errors if caught.exception is error), None)
+
+    def _is_known(self, error: BaseException) -> bool:
+        known = [caught.exception for caught in self.errors]
+        return any(cause is exception for cause in _chain(error) for exception in known)
+
+
+_open_watches: list[ServerWatch] = []
+
+
+def run_as(served: Served, function: Callable[..., Any], *args: Any) -> Any:
+    """Call ``function`` in a context of its own, in which all that is started belongs to ``served``."""
+
+    def run() -> Any:
+        _current.set(served)
+        return function(*args)
+
+    return contextvars.copy_context().run(run)
+
+
+def _only_says_that_the_client_left(served: Served, error: BaseException, closed_in_this_call: bool) -> bool:
+    return (
+        isinstance(error, (WebSocketClosedError, StreamClosedError))
+        and served.client_is_gone()
+        and not closed_in_this_call
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield ``error`` and what it came from."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+class _LoopHooks:
+    """What is hung into one loop and the loggers while at least one app in it is watched."""
+
+    _installed: dict[asyncio.AbstractEventLoop, "_LoopHooks"] = {}
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._users = 0
+        self._task_factory: Any = loop.get_task_factory()
+        self._exception_handler: Any = loop.get_exception_handler()
+        # Kept, because each access to a bound method makes a new one.
+        self._our_task_factory: Any = self._make_task
+        self._our_exception_handler: Any = self._on_exception
+        loop.set_task_factory(self._our_task_factory)
+        loop.set_exception_handler(self._our_exception_handler)
+
+    @classmethod
+    def acquire(cls, loop: asyncio.AbstractEventLoop) -> None:
+        if not cls._installed:
+            _hook_loggers()
+        hooks = cls._installed.get(loop)
+        if hooks is None:
+            hooks = cls._installed[loop] = cls(loop)
+        hooks._users += 1
+
+    @classmethod
+    def release(cls, loop: asyncio.AbstractEventLoop) -> None:
+        hooks = cls._installed[loop]
+        hooks._users -= 1
+        if not hooks._users:
+            del cls._installed[loop]
+            if loop.get_task_factory() is hooks._our_task_factory:
+                loop.set_task_factory(hooks._task_factory)
+            if loop.get_exception_handler() is hooks._our_exception_handler:
+                loop.set_exception_handler(hooks._exception_handler)
+        if not cls._installed:
+            _unhook_loggers()
+
+    def _make_task(self, loop: asyncio.AbstractEventLoop, coro: Any, **kwargs: Any) -> Any:
+        if self._task_factory is None:
+            task = asyncio.Task(coro, loop=loop, **kwargs)
+        else:
+            task = self._task_factory(loop, coro, **kwargs)
+        context = kwargs.get("context")
+        served = _current.get() if context is None else context.get(_current)
+        if served is not None and getattr(coro, "__qualname__", "") != _WRITE_WRAPPER:
+            served.tasks.add(task)
+            task.add_done_callback(functools.partial(_task_done, served))
+        return task
+
+    def _on_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        served = _served_of(context)
+        if error is not None and served is not None:
+            if _only_says_that_the_client_left(served, error, False) or served.being_cancelled:
+                return
+            served.watch.catch(served, error)
+        elif isinstance(error, WebSocketClosedError) and _is_write_wrapper(context.get("future")):
+            return
+        if self._exception_handler is not None:
+            self._exception_handler(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+
+def _task_done(served: Served, task: "asyncio.Task[Any]") -> None:
+    served.tasks.discard(task)
+    if not task.cancelled() and getattr(task, "_log_traceback", True):
+        served.watch.suspect(served, task)
+
+
+def _served_of(context: dict[str, Any]) -> Served | None:
+    handle = context.get("handle")
+    if handle is not None:
+        handle_context = getattr(handle, "_context", None)
+        return None if handle_context is None else handle_context.get(_current)
+    # A future that nobody looks at any more dies where its last user ends; a task may die anywhere.
+    return None if isinstance(context.get("future"), asyncio.Task) else _current.get()
+
+
+def _is_write_wrapper(future: Any) -> bool:
+    coro = future.get_coro() if isinstance(future, asyncio.Task) else None
+    return getattr(coro, "__qualname__", "") == _WRITE_WRAPPER
+
+
+def _hook_loggers() -> None:
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        logger.filter = functools.partial(_filter, logger.filter)  # type: ignore[method-assign]
+    application = logging.getLogger(_LOGGERS[0])
+    application.error = functools.partial(_error, application.error)  # type: ignore[method-assign]
+
+
+def _unhook_loggers() -> None:
+    for name in _LOGGERS:
+        for method in ("filter", "error"):
+            vars(logging.getLogger(name)).pop(method, None)
+
+
+def _filter(original: Callable[[logging.LogRecord], Any], record: logging.LogRecord) -> Any:
+    """Ask the logger's filters; see which error they drop, and drop what the test expects."""
+    verdict = original(record)
+    error = record.exc_info[1] if record.exc_info else None
+    served = _current.get()
+    if served is not None and served.being_cancelled:
+        return False
+    if error is None:
+        return verdict
+    for watch in list(_open_watches):
+        if (caught := watch.of_exception(error)) is not None:
+            caught.was_excused = caught.was_excused or not verdict
+            return False if caught.was_excused else verdict
+    return verdict
+
+
+def _error(original: Callable[..., None], message: object, *args: Any, **kwargs: Any) -> None:
+    """See what the IOLoop caught from a callback that a handler started, then log it as ever."""
+    served = _current.get()
+    error = sys.exc_info()[1]
+    if served is not None and error is not None and kwargs.get("exc_info"):
+        caller = sys._getframe(1).f_globals.get("__name__")
+        if caller == "tornado.ioloop" and not _only_says_that_the_client_left(served, error, False):
+            served.watch.catch(served, error)
+    kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
+    original(message, *args, **kwargs)
+

@@ -1,0 +1,160 @@
+"""Tornado's client connection, and the few places where we look behind its front.
+
+A `Wire` is one `tornado.websocket.WebSocketClientConnection`, opened with `websocket_connect`. Private
+parts are touched here only (Tornado 6.3 to 6.6):
+
+- ``WebSocketProtocol._abort`` is wrapped, because without it a close frame that carries no code cannot be
+  told from no close frame at all. Where it is missing, both read 1006.
+- ``IOLoop.readers`` and ``IOLoop._handle_events``, to stop reading from a socket for a while: Tornado has
+  no way to pause a stream. Where they are missing, `pause` raises `UsageError`.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from tornado.httpclient import HTTPRequest
+from tornado.ioloop import IOLoop
+from tornado.iostream import IOStream
+from tornado.netutil import Resolver, is_valid_ip
+from tornado.simple_httpclient import HTTPTimeoutError
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+from .errors import MessageTimeout, UsageError
+from .frames import NO_CODE, NO_FRAME
+from .request import HandshakeRequest
+
+__all__ = ["LoopResolver", "Wire", "open_connection"]
+
+
+class LoopResolver(Resolver):
+    """Answers for IP addresses at once; asks a thread for names only.
+
+    Tornado's own resolves even 127.0.0.1 in a thread: 0.3 ms a connection, and a loop that seems to be
+    at rest while the thread works.
+    """
+
+    _fallback: Resolver | None = None
+
+    def initialize(self) -> None:
+        """Called by Tornado in place of ``__init__``."""
+
+    async def resolve(self, host: str, port: int, family: Any = 0) -> list[tuple[int, Any]]:
+        """Return the addresses of ``host``."""
+        if is_valid_ip(host) and ":" not in host:
+            return [(socket.AF_INET, (host, port))]
+        if self._fallback is None:
+            self._fallback = Resolver()
+        return await self._fallback.resolve(host, port, family)
+
+    def close(self) -> None:
+        """Give the thread back, if there was one."""
+        if self._fallback is not None:
+            self._fallback.close()
+
+
+async def open_connection(
+    url: str, request: HandshakeRequest, *, timeout: float, resolver: Resolver, **connect_options: Any
+) -> WebSocketClientConnection:
+    """Open a connection with `websocket_connect`, within ``timeout`` seconds.
+
+    A refused opening handshake is Tornado's `HTTPClientError`; none that is answered in time is a
+    `MessageTimeout`.
+    """
+    options = {"connect_timeout": timeout, "request_timeout": timeout, **request.request_options}
+    http_request = HTTPRequest(url, headers=request.headers, **options)
+    connect_options = {"resolver": resolver, **request.connect_options, **connect_options}
+    try:
+        connection = await websocket_connect(http_request, **connect_options)
+    except HTTPTimeoutError as error:
+        raise MessageTimeout(
+            f"no answer to the opening handshake of {request.path} within {options['request_timeout']:g} s ({error})\n"
+            "is the handler's prepare() or get() still waiting for something? raise the wait with timeout="
+        ) from None
+    stream = connection.protocol.stream if connection.protocol is not None else None
+    if stream is not None and not stream.closed():
+        stream.set_nodelay(True)
+    return connection
+
+
+class Wire:
+    """An open connection, and what only the connection knows."""
+
+    def __init__(self, connection: WebSocketClientConnection, *, closed_already: bool) -> None:
+        protocol: Any = connection.protocol
+        self.connection = connection
+        self.protocol = protocol
+        self.stream: IOStream = protocol.stream
+        # Both are gone from the connection as soon as close() is called.
+        self.subprotocol: str | None = connection.selected_subprotocol
+        self.headers = connection.headers
+        # A connection that ended in the turn that opened it answered a close frame, or there was none.
+        self._no_frame = closed_already and not getattr(protocol, "_wire_bytes_out", 0)
+        self._abort: Callable[[], None] | None = getattr(protocol, "_abort", None)
+        if self._abort is not None:
+            protocol._abort = self._note_abort
+        self._is_paused = False
+
+    @property
+    def key(self) -> str:
+        """The connection's ``Sec-WebSocket-Key``."""
+        key = self.connection.key
+        return key.decode("ascii") if isinstance(key, bytes) else key
+
+    @property
+    def close_code(self) -> int:
+        """The close code as RFC 6455, section 7.1.5 has it, once the connection is closed."""
+        code = self.connection.close_code
+        if code is not None:
+            return code
+        return NO_FRAME if self._no_frame or self._abort is None else NO_CODE
+
+    def close(self, code: int | None, reason: str | None) -> None:
+        """Start the closing handshake."""
+        if not self.stream.closed():
+            self.resume()
+        self.connection.close(code, reason)
+
+    def drop(self) -> None:
+        """Close the TCP connection without a close frame."""
+        if not self.stream.closed():
+            self.resume()
+        self.stream.close()
+        # The connection warns when it is collected with a protocol.
+        self.connection.protocol = None
+
+    def write(self, data: bytes) -> "asyncio.Future[None]":
+        """Send bytes as they are."""
+        return self.stream.write(data)
+
+    @property
+    def is_paused(self) -> bool:
+        """Has reading been stopped?"""
+        return self._is_paused
+
+    def pause(self) -> None:
+        """Read no more from the socket, so that the kernel's buffers fill and hold the server back."""
+        io_loop: Any = IOLoop.current()
+        if not hasattr(io_loop, "readers") or not hasattr(io_loop, "selector_loop"):
+            raise UsageError("this version of Tornado gives no access to the readers of its loop; pausing is not possible")
+        # Tornado goes on believing that it listens, and so does not listen again by itself.
+        io_loop.selector_loop.remove_reader(self.stream.fileno())
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._is_paused and not self.stream.closed():
+            io_loop: Any = IOLoop.current()
+            fd: Any = self.stream.fileno()
+            io_loop.readers.discard(fd)
+            events = IOLoop.READ | IOLoop.ERROR | (IOLoop.WRITE if self.stream.writing() else 0)
+            io_loop.update_handler(fd, events)
+        self._is_paused = False
+
+    def _note_abort(self) -> None:
+        # client_terminated: a close frame has come, and what is dropped is dropped after it.
+        if not self.protocol.client_terminated:
+            self._no_frame = True
+        assert self._abort is not None
+        self._abort()
