@@ -247,8 +247,10 @@ def _name(handshake: Handshake) -> str:
 
 def _failure(client: "WebSocketTestClient", step: str, error: Exception) -> HandshakeFailed:
     messages = client.handshake_messages
-    seen = f"{plural(len(messages), 'message')} before: {elide(', '.join(map(show, messages)))}" if messages else (
-        "no message before"
+    seen = (
+        f"{plural(len(messages), 'message')} before: {elide(', '.join(map(show, messages)))}"
+        if messages
+        else ("no message before")
     )
     return HandshakeFailed(
         f"the handshake of {client.name} did not go through: {step}\n{error}\n{seen}",

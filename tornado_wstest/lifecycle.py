@@ -205,7 +205,7 @@ def wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
 
     if runnable is not None:
         # functools.wraps marks it as what it wraps, but it is no coroutine function.
-        del test.__wrapped__  # type: ignore[attr-defined]
+        del test.__wrapped__
     return test
 
 
@@ -264,9 +264,9 @@ class ExplainedSubTest:
         self._context.__enter__()
 
     def __exit__(self, exc_type: Any, exc: BaseException | None, tb: Any) -> Any:
-        if exc is not None and not isinstance(exc, unittest.SkipTest):
-            if (tester := vars(self._case).get("wstest")) is not None:
-                tester.explain(exc)
+        tester = vars(self._case).get("wstest")
+        if exc is not None and not isinstance(exc, unittest.SkipTest) and tester is not None:
+            tester.explain(exc)
         return self._context.__exit__(exc_type, exc, tb)
 
 
@@ -295,5 +295,3 @@ def check_settings(cls: type, mixin: type, settings: Iterable[str], others: Iter
 def _is_behaviour(value: Any) -> bool:
     """Is it a method, a property, a nested class: anything but a value?"""
     return callable(value) or hasattr(type(value), "__get__")
-
-

@@ -198,7 +198,7 @@ def matches(expected: Expected, message: Message, value: Any) -> bool:
 
 def explain(expected: Expected, message: Message, value: Any) -> str:
     """Return the differences between ``message`` and what was expected, a line each; empty if there are none."""
-    lines = []
+    lines: list[str] = []
     more = 0
     for difference in _differences(expected, message, value):
         if len(lines) < _MAX_DIFFERENCES:
@@ -248,9 +248,7 @@ def _compare(expected: Expected, actual: Any, path: tuple[str, ...]) -> Iterator
         yield from _compare_plain(expected, actual, path)
 
 
-def _compare_pattern(
-    expected: re.Pattern[Any], actual: Any, path: tuple[str, ...]
-) -> Iterator[_Difference]:
+def _compare_pattern(expected: re.Pattern[Any], actual: Any, path: tuple[str, ...]) -> Iterator[_Difference]:
     if not isinstance(actual, type(expected.pattern)):
         kind = "text" if isinstance(expected.pattern, str) else "bytes"
         yield _Difference(path, f"expected {kind} in which {expected.pattern!r} is found, got {show(actual)}")
@@ -258,9 +256,7 @@ def _compare_pattern(
         yield _Difference(path, f"expected to find the pattern {expected.pattern!r} in {show(actual)}")
 
 
-def _compare_predicate(
-    predicate: Callable[[Any], object], actual: Any, path: tuple[str, ...]
-) -> Iterator[_Difference]:
+def _compare_predicate(predicate: Callable[[Any], object], actual: Any, path: tuple[str, ...]) -> Iterator[_Difference]:
     try:
         answer = predicate(actual)
     except Exception as error:
@@ -322,7 +318,8 @@ def _compare_plain(expected: Any, actual: Any, path: tuple[str, ...]) -> Iterato
     try:
         equal = bool(expected == actual)
     except Exception as error:
-        yield _Difference(path, f"comparing {show(expected)} with {show(actual)} raised {type(error).__name__}: {error}")
+        text = f"comparing {show(expected)} with {show(actual)} raised {type(error).__name__}: {elide(str(error))}"
+        yield _Difference(path, text)
         return
     if equal and isinstance(actual, (int, float)) and isinstance(expected, (int, float)):
         equal = isinstance(expected, bool) == isinstance(actual, bool)

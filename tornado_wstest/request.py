@@ -200,5 +200,3 @@ def _subprotocols(subprotocols: Any) -> list[str]:
     if not all(isinstance(name, str) and name for name in names):
         raise UsageError(f"subprotocols= is a list of names, not {show(names)}")
     return names
-
-

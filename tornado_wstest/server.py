@@ -72,7 +72,7 @@ class AppServer:
 
     async def start(self) -> None:
         """Bind an unused port and serve the app there."""
-        http_server = HTTPServer(self.app, **self._options)  # type: ignore[arg-type]
+        http_server = HTTPServer(self.app, **self._options)
         sock, port = bind_unused_port()
         self.adopt(http_server, port)
         self._owns_http_server = True
@@ -97,14 +97,14 @@ class AppServer:
         self._handle_stream = http_server.handle_stream
         self._start_request = http_server.start_request
         self._on_close = http_server.on_close
-        http_server.handle_stream = self._watch_stream  # type: ignore[method-assign]
+        http_server.handle_stream = self._watch_stream  # type: ignore[method-assign, assignment]
         http_server.start_request = self._watch_request  # type: ignore[method-assign]
         http_server.on_close = self._watch_http_end  # type: ignore[method-assign]
 
     def replace_app(self, app: App) -> None:
         """Serve ``app`` from the next connection on."""
         assert self._http_server is not None
-        self.app = self._http_server.request_callback = app  # type: ignore[assignment]
+        self.app = self._http_server.request_callback = app
 
     async def stop(self, *, timeout: float = 2, grace: float = 0.02) -> None:
         """Close what is still open, wait for each `on_close`, stop listening.

@@ -121,6 +121,8 @@ class WebSocketTestMixin(_Base):
     wstest: WebSocketTester
     """What the test case forwards to."""
 
+    _app: Any
+
     ws_server: AppServer = _Forwarded("server", "The app's server: ``.app``, ``.port``, ``.url()``, ``.handlers``.")  # type: ignore[assignment]
     transcript: Transcript = _Forwarded("transcript", "What happened on every connection, in order.")  # type: ignore[assignment]
     clock: Any = _Forwarded("clock", "Virtual time. Not in this release.")
@@ -167,9 +169,7 @@ class WebSocketTestMixin(_Base):
     async def asyncTearDown(self) -> None:
         """Called before the clients are closed."""
 
-    def addAsyncCleanup(
-        self, function: Callable[..., Awaitable[Any]], /, *args: Any, **kwargs: Any
-    ) -> None:
+    def addAsyncCleanup(self, function: Callable[..., Awaitable[Any]], /, *args: Any, **kwargs: Any) -> None:
         """Call an async function after `asyncTearDown`, before the clients are closed; last in, first out."""
         if not callable(function):
             raise UsageError(f"addAsyncCleanup() takes an async function, not {show(function)}")
@@ -215,9 +215,7 @@ class WebSocketTestMixin(_Base):
         """One user's cookies: not in this release."""
         tester_of(self).session(*args, **kwargs)
 
-    async def expect_rejected(
-        self, path: str | None = None, *, status: int = 403, **options: Any
-    ) -> HTTPResponse:
+    async def expect_rejected(self, path: str | None = None, *, status: int = 403, **options: Any) -> HTTPResponse:
         """The server refuses the opening handshake. See `WebSocketTester.expect_rejected`."""
         __tracebackhide__ = True
         return await tester_with_options(self).expect_rejected(path, status=status, **options)

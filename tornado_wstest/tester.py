@@ -1,11 +1,11 @@
 """Everything that a test needs, without a base class."""
 
 import asyncio
+import contextlib
 import inspect
 import itertools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -15,8 +15,9 @@ from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
 from tornado.testing import get_async_test_timeout
 from tornado.websocket import WebSocketClientConnection
 
-from .client import Plan, Surroundings, WebSocketTestClient
+from .client import WebSocketTestClient
 from .codec import JSON, Codec
+from .endpoint import Plan, Surroundings
 from .errors import MessageTimeout, NotRejected, NotSettled, ServerError, UsageError, WSTestFailure
 from .expectations import ErrorTypes, ExpectedServerError
 from .handshake import Handshake, check_handshake
@@ -272,9 +273,7 @@ class WebSocketTester:
         self._alive()
         return self._connect(*self._plan(path, options))
 
-    async def expect_rejected(
-        self, path: str | None = None, *, status: int = 403, **options: Any
-    ) -> HTTPResponse:
+    async def expect_rejected(self, path: str | None = None, *, status: int = 403, **options: Any) -> HTTPResponse:
         """The server refuses the opening handshake with this status; returns its response.
 
         ::
@@ -484,10 +483,8 @@ class WebSocketTester:
         if not connection.read_queue.empty():
             connection.read_queue.get_nowait()
         connection.close()
-        try:
+        with contextlib.suppress(NotSettled):  # the server's own end waits for the same, and says so
             await here.settling.settle(timeout=self.timeout, grace=self.grace)
-        except NotSettled:
-            pass  # the server's own end waits for the same, and says so
         stream = getattr(protocol, "stream", None)
         if stream is not None:
             stream.close()
@@ -522,7 +519,7 @@ class WebSocketTester:
         ) from first.exception
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def _connected(
     url: str,
     *,
@@ -567,7 +564,7 @@ async def _connected(
         surroundings.settling.release()
 
 
-def connect(url: str, **options: Any) -> AbstractAsyncContextManager[WebSocketTestClient]:
+def connect(url: str, **options: Any) -> contextlib.AbstractAsyncContextManager[WebSocketTestClient]:
     """Connect a client to a server elsewhere: staging, a live server, another process.
 
     ::

@@ -246,9 +246,12 @@ class ServerWatch:
         """Count the exceptions of tasks that nobody took."""
         suspects, self._suspects = self._suspects, []
         for served, task, client_was_gone in suspects:
-            if getattr(task, "_log_traceback", True) and (error := task.exception()) is not None:
-                if not (client_was_gone and isinstance(error, (WebSocketClosedError, StreamClosedError))):
-                    self.catch(served, error)
+            if not getattr(task, "_log_traceback", True):
+                continue  # somebody took it
+            error = task.exception()
+            only_left = client_was_gone and isinstance(error, (WebSocketClosedError, StreamClosedError))
+            if error is not None and not only_left:
+                self.catch(served, error)
 
     def untold(self) -> list[Caught]:
         """Return the errors that no failure has shown and no test has expected."""
@@ -428,4 +431,3 @@ def _error(original: Callable[..., None], message: object, *args: Any, **kwargs:
             served.watch.catch(served, error)
     kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
     original(message, *args, **kwargs)
-

@@ -137,7 +137,7 @@ class Wire:
         """Read no more from the socket, so that the kernel's buffers fill and hold the server back."""
         io_loop: Any = IOLoop.current()
         if not hasattr(io_loop, "readers") or not hasattr(io_loop, "selector_loop"):
-            raise UsageError("this version of Tornado gives no access to the readers of its loop; pausing is not possible")
+            raise UsageError("this version of Tornado hides the readers of its loop: reading cannot be paused")
         # Tornado goes on believing that it listens, and so does not listen again by itself.
         io_loop.selector_loop.remove_reader(self.stream.fileno())
         self._is_paused = True

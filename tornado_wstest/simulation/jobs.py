@@ -13,6 +13,7 @@ is missing, a job counts as over a moment too early.
 
 import asyncio
 import concurrent.futures
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -49,9 +50,8 @@ class Jobs:
                 if future.done() or future in self._running:
                     return
                 self._running[future] = name
-                future._invoke_callbacks = functools.partial(  # type: ignore[method-assign]
-                    self._finish, future, future._invoke_callbacks
-                )
+                invoke = future._invoke_callbacks  # type: ignore[attr-defined]
+                future._invoke_callbacks = functools.partial(self._finish, future, invoke)  # type: ignore[attr-defined]
         except AttributeError:
             self._running[future] = name
             future.add_done_callback(lambda future: self._finish(future, lambda: None))
@@ -62,10 +62,8 @@ class Jobs:
             run_callbacks()
         finally:
             self._running.pop(future, None)
-            try:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(_nothing)  # it may sleep in its selector: wake it to look again
-            except RuntimeError:
-                pass  # the loop is closed
 
 
 _watched: dict[asyncio.AbstractEventLoop, Jobs] = {}

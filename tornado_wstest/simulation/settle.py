@@ -91,9 +91,7 @@ class Settling:
         """Can this loop be looked into?"""
         return self._selector is not None
 
-    async def settle(
-        self, *, timeout: float, grace: float, unless: "asyncio.Future[Any] | None" = None
-    ) -> None:
+    async def settle(self, *, timeout: float, grace: float, unless: "asyncio.Future[Any] | None" = None) -> None:
         """Return when everything in flight has been processed.
 
         :arg timeout: real seconds after which `NotSettled` says what keeps running
@@ -128,9 +126,7 @@ class Settling:
         ]
         return max(0.0, min(due) - self.loop.time()) if due else None
 
-    async def _settle_blindly(
-        self, timeout: float, grace: float, unless: "asyncio.Future[Any] | None"
-    ) -> None:
+    async def _settle_blindly(self, timeout: float, grace: float, unless: "asyncio.Future[Any] | None") -> None:
         deadline = time.monotonic() + timeout
         while unless is None or not unless.done():
             before = self.activity
@@ -166,9 +162,7 @@ class _WatchingSelector:
         if self._loop._selector is self:
             self._loop._selector = self._real
 
-    async def wait_until_quiet(
-        self, timeout: float, grace: float, unless: "asyncio.Future[Any] | None"
-    ) -> None:
+    async def wait_until_quiet(self, timeout: float, grace: float, unless: "asyncio.Future[Any] | None") -> None:
         waiter = _Waiter(self._loop.create_future(), timeout, grace)
         self._waiters.append(waiter)
         if unless is not None:
@@ -251,7 +245,7 @@ class _ForeignDescriptors:
     def __init__(self, loop: Any, selector: selectors.BaseSelector, ports: set[int]) -> None:
         self._selector = selector
         self._ports = ports
-        self._new: set[int] = set(selector.get_map() or ())
+        self._new: set[int] = {key.fd for key in (selector.get_map() or {}).values()}
         self._foreign: set[int] = set()
         # The loop's own pipe, on which other threads wake it.
         self._wake_up = getattr(getattr(loop, "_ssock", None), "fileno", lambda: -1)()
@@ -315,5 +309,3 @@ def _not_settled(timeout: float, running: list[str]) -> NotSettled:
         f"the app did not come to rest within {timeout:g} s; still running:\n{tasks}\n"
         "end what runs in circles, or wait for the app's own state with until(predicate)"
     )
-
-

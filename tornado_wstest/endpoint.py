@@ -1,0 +1,326 @@
+"""A client's end of its connection: how it begins, what arrives, how one waits, how it ends.
+
+`WebSocketTestClient` is made of one of these and of what users call; here is what both sides of a
+connection have to know of each other.
+"""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from tornado.httpclient import HTTPClientError
+from tornado.websocket import WebSocketClosedError
+
+from .codec import Codec, Message
+from .errors import ConnectionClosed, MessageTimeout, UsageError, WSTestFailure
+from .frames import NO_FRAME
+from .handshake import Handshake
+from .inbox import NOT_YET, Inbox, NotYet, Received, TimedOut
+from .matching import Expected
+from .request import HandshakeRequest, check_timeout
+from .server import AppServer
+from .simulation.settle import Settling
+from .simulation.tasks import place
+from .text import plural, show
+from .transcript import Event, Transcript, mask_headers, mask_query
+from .watch import Served
+from .wire import LoopResolver, Wire, open_connection
+from .wording import close_text, too_late
+
+__all__ = ["Endpoint", "Plan", "Surroundings"]
+
+__unittest = True
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass
+class Surroundings:
+    """What a client shares with the other clients of its test."""
+
+    settling: Settling
+    transcript: Transcript
+    codec: Codec
+    timeout: float
+    grace: float
+    resolver: LoopResolver
+    server: AppServer | None
+    plan: Callable[[str | None, Mapping[str, Any]], tuple[str, HandshakeRequest]]
+    """From a path and options of one connection to a URL and its request."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How a client is opened, kept for a reconnect."""
+
+    path: str | None
+    options: Mapping[str, Any]
+    handshake: Handshake | None
+    handshake_kwargs: Mapping[str, Any]
+
+
+class Endpoint:
+    """One client's end of a connection, and of those that follow it after a reconnect."""
+
+    def __init__(self, name: str, around: Surroundings, codec: Codec, timeout: float) -> None:
+        self.name = name
+        self.around = around
+        self.codec = codec
+        self.timeout = timeout
+        self.inbox = Inbox(around.settling)
+        self.filters: list[tuple[Expected, Callable[[Received], Any] | None]] = []
+        """What is ignored (None) or answered (a function that makes the reply)."""
+        self.pongs: dict[bytes, asyncio.Future[None]] = {}
+        self.ended: asyncio.Future[None] = around.settling.loop.create_future()
+        self.ending_is_known = False
+        """Does the test know of the close: by its own doing, or by `expect_closed`?"""
+        self.wire: Wire | None = None
+        self.served: Served | None = None
+        self._failure: Exception | None = None
+
+    # Beginning
+
+    async def open(self, plan: Plan) -> None:
+        """Make the opening handshake."""
+        __tracebackhide__ = True
+        around = self.around
+        url, request = around.plan(plan.path, plan.options)
+        self.ended = around.settling.loop.create_future()
+        self.ending_is_known = False
+        self.served = None
+        headers = mask_headers(request.headers.get_all())
+        self.record("connect", mask_query(request.path) + (f" ({headers})" if headers else ""))
+        try:
+            connection = await open_connection(
+                url, request, timeout=self.timeout, resolver=around.resolver, on_message_callback=self._on_message
+            )
+        except HTTPClientError as error:
+            self.record("reject", f"{error.code} {error.message or ''}".strip())
+            raise
+        self.wire = Wire(connection, closed_already=self.ended.done())
+        connection.on_pong = self._on_pong  # type: ignore[method-assign]
+        connection.on_ping = self._on_ping  # type: ignore[method-assign]
+        self.served = around.server.find(self.wire.key) if around.server is not None else None
+        if self.served is not None:
+            self.served.client = self.name
+
+    # What arrives
+
+    def _on_message(self, message: Message | None) -> None:
+        """Called by Tornado for each message, and with None when the connection is closed."""
+        self.around.settling.activity += 1
+        if message is None:
+            self._on_close()
+            return
+        received = Received(message, self.record("received", message), self.codec)
+        try:
+            if self.filters and self._filter(received):
+                return
+        except Exception as error:
+            # Raised by a predicate or a reply of the test's: the next wait tells it.
+            self._failure = error
+        self.inbox.add(received)
+
+    def _on_close(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+            # Later, because the wire is not there yet if the connection ended in the turn that opened it.
+            self.around.settling.loop.call_soon(self._record_close)
+            self.inbox.wake()
+
+    def _record_close(self) -> None:
+        if self.wire is not None:
+            self.record("close", close_text(*self.code_and_reason()))
+
+    def _filter(self, received: Received) -> bool:
+        for expected, respond in self.filters:
+            if received.is_as(expected):
+                if respond is not None:
+                    reply = self.codec.to_message(respond(received))
+                    if self.wire is not None and not self.ended.done():
+                        self.record("sent", reply)
+                        self.wire.connection.write_message(reply, binary=isinstance(reply, bytes))
+                return True
+        return False
+
+    def _on_pong(self, data: bytes) -> None:
+        self.record("pong", data)
+        pong = self.pongs.get(data)
+        if pong is not None and not pong.done():
+            pong.set_result(None)
+        self.inbox.wake()
+
+    def _on_ping(self, data: bytes) -> None:
+        self.record("ping", data)
+
+    def record(self, kind: str, payload: Any, *, outgoing: bool = False) -> Event:
+        """Add to the transcript."""
+        return self.around.transcript.record(self.name, kind, payload, outgoing=outgoing)
+
+    # Waiting
+
+    async def wait(
+        self, attempt: Callable[[], T | NotYet], timeout: float | None, wanted: str, *, even_closed: bool = False
+    ) -> T:
+        """Wait until ``attempt`` returns something; raise what says why it never will.
+
+        :arg wanted: what is waited for, in words
+        :arg even_closed: wait although the connection is closed
+        """
+        __tracebackhide__ = True
+        seconds = self.seconds(timeout)
+
+        def attempt_or_raise() -> T | NotYet:
+            self.raise_failure()
+            result = attempt()
+            if result is NOT_YET and self.ended.done() and not even_closed:
+                raise self.closed_error(wanted)
+            return result
+
+        try:
+            return await self.inbox.wait_for(attempt_or_raise, seconds)
+        except TimedOut:
+            pass
+        raise too_late(self.name, seconds, wanted, self.inbox)
+
+    async def settle(self, timeout: float | None) -> None:
+        """Let the app settle."""
+        __tracebackhide__ = True
+        await self.around.settling.settle(timeout=self.seconds(timeout), grace=self.around.grace)
+
+    async def flush(self, future: "asyncio.Future[None]", timeout: float | None, sent: str) -> None:
+        """Wait until the kernel has taken what was written."""
+        __tracebackhide__ = True
+        future.add_done_callback(self._on_flushed)
+        await self.wait(lambda: True if future.done() else NOT_YET, timeout, f"the server to read {sent}")
+
+    def _on_flushed(self, future: "asyncio.Future[None]") -> None:
+        if not future.cancelled():
+            future.exception()  # looked at; the closed connection is told by the wait
+        self.inbox.wake()
+
+    def seconds(self, timeout: float | None) -> float:
+        """Return a call's ``timeout``, or this client's."""
+        return self.timeout if timeout is None else check_timeout(timeout)
+
+    # Facts
+
+    def open_wire(self, purpose: str) -> Wire:
+        """Return the connection if it is open; raise what says that it cannot ``purpose``."""
+        __tracebackhide__ = True
+        self.raise_failure()
+        if self.wire is None or self.ended.done() or self.wire.connection.protocol is None:
+            raise self.closed_error(f"the server, to {purpose}")
+        return self.wire
+
+    def some_wire(self) -> Wire:
+        """Return the connection, open or closed."""
+        if self.wire is None:
+            raise UsageError(f"{self.name} has never been connected")
+        return self.wire
+
+    def raise_failure(self) -> None:
+        """Raise what a predicate or a reply of the test's raised while messages arrived."""
+        if self._failure is not None:
+            error, self._failure = self._failure, None
+            raise error
+
+    def code_and_reason(self) -> tuple[int, str]:
+        """Return how the connection was closed."""
+        if self.wire is None:
+            return NO_FRAME, ""
+        return self.wire.close_code, self.wire.connection.close_reason or ""
+
+    def closed_error(self, wanted: str) -> ConnectionClosed:
+        """Return what to raise where ``wanted`` cannot come, because the connection is closed."""
+        code, reason = self.code_and_reason()
+        caught = self.around.server.watch.take(self.served) if self.around.server is not None else None
+        by_us = " by the test" if self.ending_is_known and caught is None else ""
+        because = f"\n{caught}" if caught is not None else ""
+        unread = f"\n{plural(len(self.inbox), 'message')} unread" if len(self.inbox) else ""
+        error = ConnectionClosed(
+            f"{self.name} waited for {wanted}, but the connection was closed{by_us}"
+            f" with {close_text(code, reason)}{because}{unread}",
+            client=self.name,
+            code=code,
+            reason=reason,
+        )
+        error.__cause__ = caught.exception if caught is not None else None
+        return error
+
+    # Sending
+
+    async def write(self, message: Message, timeout: float | None) -> None:
+        """Send a message, and wait until the kernel has it."""
+        __tracebackhide__ = True
+        wire = self.open_wire(f"send {show(message, 80)}")
+        self.record("sent", message)
+        try:
+            future = wire.connection.write_message(message, binary=isinstance(message, bytes))
+        except WebSocketClosedError:
+            raise self.closed_error(f"the server, to send {show(message, 80)}") from None
+        if wire.stream.writing():
+            await self.flush(future, timeout, show(message, 80))
+
+    # Ending
+
+    async def close(self, start: Callable[[Wire], None], payload: str, timeout: float | None) -> None:
+        """Begin to close with ``start``, and wait until both sides know that the connection is over."""
+        __tracebackhide__ = True
+        if self.wire is None or self.ending_is_known:
+            return
+        self.ending_is_known = True
+        if not self.ended.done():
+            self.record("close", payload, outgoing=True)
+            start(self.wire)
+        await self._wait_for_end(self.wire, self.seconds(timeout))
+
+    async def end(self) -> None:
+        """Close without a word, whatever the state: when a test is over, or has failed."""
+        if self.wire is None:
+            return
+        around = self.around
+        if not self.ended.done() and not self.ending_is_known:
+            self.record("close", close_text(1000, ""), outgoing=True)
+            self.wire.close(1000, None)
+        self.ending_is_known = True
+        try:
+            for future in (self.ended, self.served.closed if self.served is not None else self.ended):
+                await around.settling.settle(timeout=around.timeout, grace=around.grace, unless=future)
+        except WSTestFailure:
+            pass  # the server's own end waits for the same, and says so
+        self._leave_nothing_open(self.wire)
+
+    async def _wait_for_end(self, wire: Wire, seconds: float) -> None:
+        __tracebackhide__ = True
+        served = self.served
+        if served is not None:
+            served.closed.add_done_callback(lambda _: self.inbox.wake())
+
+        def attempt() -> bool | NotYet:
+            over = self.ended.done() and (served is None or served.closed.done())
+            return True if over else NOT_YET
+
+        try:
+            await self.inbox.wait_for(attempt, seconds)
+        except TimedOut:
+            raise MessageTimeout(
+                f"{self.name} closed, but {self._what_is_missing()} within {seconds:g} s\n"
+                "a handler that awaits in open() or on_message() sees no close: let it finish first, or cancel it",
+                client=self.name,
+            ) from None
+        finally:
+            self._leave_nothing_open(wire)
+
+    def _leave_nothing_open(self, wire: Wire) -> None:
+        if not self.ended.done():
+            wire.drop()
+        wire.connection.close()
+
+    def _what_is_missing(self) -> str:
+        if self.served is None:
+            return "the server did not answer the close frame"
+        where = [place(task.get_coro()) for task in self.served.tasks]
+        waits = f" (it awaits at {', '.join(filter(None, where))})" if any(where) else ""
+        return f"{type(self.served.handler).__name__}.on_close did not run{waits}"

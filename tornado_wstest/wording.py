@@ -1,0 +1,112 @@
+"""What a client says when a wait does not end as expected. Pure: from facts to exceptions."""
+
+import itertools
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from .errors import MessageTimeout, UnexpectedMessage
+from .inbox import Inbox, Received
+from .matching import Expected, describe, explain
+from .text import elide, plural, show
+
+__all__ = ["came_instead", "close_text", "fits_none", "kind_name", "listed", "mismatch", "not_silent", "too_late",
+           "unread_before_close", "what"]  # fmt: skip
+
+_KINDS: dict[Any, str] = {str: "a text message", bytes: "a binary message"}
+
+
+def kind_name(kind: Any) -> str:
+    """Return ``"a text message"`` for `str`, ``"a binary message"`` for `bytes`, ``"a message"`` for None."""
+    return _KINDS.get(kind, "a message")
+
+
+def what(expected: Expected, kind: str) -> str:
+    """Return what a receive waits for."""
+    return kind if expected is None else f"{kind} like {describe(expected)}"
+
+
+def listed(expected: Sequence[Expected]) -> str:
+    """Return several expectations, by commas."""
+    return ", ".join(describe(one) for one in expected)
+
+
+def close_text(code: int | None, reason: str | None) -> str:
+    """Return a close code and its reason, as failures and the transcript show them."""
+    parts = [str(code) if code is not None else "", repr(reason) if reason else ""]
+    return " ".join(filter(None, parts)) or "no code"
+
+
+def too_late(name: str, seconds: float, wanted: str, inbox: Inbox) -> MessageTimeout:
+    """A wait has lasted for too long."""
+    others = [show(received.message, 80) for received in itertools.islice(inbox, 5)]
+    if others:
+        more = ", ..." if len(inbox) > len(others) else ""
+        came = f"{plural(len(inbox), 'other message')} came: {', '.join(others)}{more}"
+        advice = "raise the wait with timeout=, or take it out of turn with receive(expected)"
+    else:
+        came = "no message came"
+        advice = "raise the wait with timeout=, or look into the transcript for what the server did"
+    return MessageTimeout(f"{name} waited {seconds:g} s for {wanted}; {came}\n{advice}", client=name)
+
+
+def mismatch(name: str, expected: Expected, received: Received, inbox: Inbox) -> UnexpectedMessage:
+    """The next message is not as expected."""
+    later = [index for index, other in enumerate(inbox) if index and other.is_as(expected)]
+    if later:
+        advice = f"the unread message number {later[0] + 1} matches: receive(expected) takes it out of turn"
+    elif len(inbox) > 1:
+        advice = f"none of the {len(inbox) - 1} later unread messages matches"
+    else:
+        advice = "it is the only unread message; what comes on every connection can go into the handshake"
+    return UnexpectedMessage(
+        f"{name} expected {elide(describe(expected), 400)}\n"
+        f"but the next message is {show(received.message, 400)}\n"
+        f"{explain(expected, received.message, received.value)}\n{advice}",
+        client=name,
+        message=received.message,
+    )
+
+
+def came_instead(name: str, wanted: str, received: Received, why: str = "") -> UnexpectedMessage:
+    """The next message is of another kind than the one asked for."""
+    return UnexpectedMessage(
+        f"{name} expected {wanted}, but got {show(received.message)}{why}\n"
+        "it stays unread; receive() takes a message of any kind",
+        client=name,
+        message=received.message,
+    )
+
+
+def fits_none(name: str, expected: Sequence[Expected], candidates: Sequence[Received]) -> UnexpectedMessage:
+    """Of the messages that should fit, in any order, one does not."""
+    came = ", ".join(show(candidate.message, 80) for candidate in candidates)
+    return UnexpectedMessage(
+        f"{name} expected, in any order, {listed(expected)}\n"
+        f"but {show(candidates[-1].message)} fits none that is left\n"
+        f"came: {came}; all stay unread",
+        client=name,
+        message=candidates[-1].message,
+    )
+
+
+def not_silent(name: str, matching: Expected, received: Received, unread: Collection[object]) -> UnexpectedMessage:
+    """A message came where none should."""
+    wanted = "" if matching is None else f" like {describe(matching)}"
+    others = f", and {plural(len(unread) - 1, 'other message')}" if len(unread) > 1 else ""
+    return UnexpectedMessage(
+        f"{name} expected nothing{wanted}, but {show(received.message)} came{others}\n"
+        "if it is welcome, take it first (receive, expect) or ignore() its kind",
+        client=name,
+        message=received.message,
+    )
+
+
+def unread_before_close(name: str, inbox: Inbox) -> UnexpectedMessage:
+    """Messages are unread where only a close should come."""
+    unread = ", ".join(show(received.message, 80) for received in itertools.islice(inbox, 5))
+    return UnexpectedMessage(
+        f"{name} expected a close, but {plural(len(inbox), 'message')} came before: {unread}\n"
+        "take what is welcome first (receive, receive_all)",
+        client=name,
+        message=inbox.waiting[0].message,
+    )
