@@ -86,6 +86,8 @@ class Endpoint:
         __tracebackhide__ = True
         around = self.around
         url, request = around.plan(plan.path, plan.options)
+        if self.wire is not None:
+            self._leave_nothing_open(self.wire)
         self.ended = around.settling.loop.create_future()
         self.ending_is_known = False
         self.served = None

@@ -192,7 +192,8 @@ class WebSocketTester:
             error.__cause__ = untold[0].exception
         first = getattr(error, "client", None)
         unread = [event for client in self._clients for event in client.unread_events()]
-        error.add_note(self.transcript.render(first=first if isinstance(first, str) else None, unread=unread))
+        if self.transcript:
+            error.add_note(self.transcript.render(first=first if isinstance(first, str) else None, unread=unread))
 
     async def __aenter__(self) -> "WebSocketTester":
         await self.start()

@@ -72,9 +72,14 @@ async def open_connection(
             f"no answer to the opening handshake of {request.path} within {options['request_timeout']:g} s ({error})\n"
             "is the handler's prepare() or get() still waiting for something? raise the wait with timeout="
         ) from None
-    stream = connection.protocol.stream if connection.protocol is not None else None
+    stream: Any = getattr(connection.protocol, "stream", None)
     if stream is not None and not stream.closed():
         stream.set_nodelay(True)
+        # The receive loop begins a turn or two later; a pause could not hold it back before.
+        for _ in range(4):
+            if stream.reading() or stream.closed():
+                break
+            await asyncio.sleep(0)
     return connection
 
 
@@ -139,18 +144,23 @@ class Wire:
         if not hasattr(io_loop, "readers") or not hasattr(io_loop, "selector_loop"):
             raise UsageError("this version of Tornado hides the readers of its loop: reading cannot be paused")
         # Tornado goes on believing that it listens, and so does not listen again by itself.
-        io_loop.selector_loop.remove_reader(self.stream.fileno())
+        io_loop.selector_loop.remove_reader(self._fd())
+        io_loop.readers.add(self._fd())
         self._is_paused = True
 
     def resume(self) -> None:
         """Read again."""
         if self._is_paused and not self.stream.closed():
             io_loop: Any = IOLoop.current()
-            fd: Any = self.stream.fileno()
+            fd = self._fd()
             io_loop.readers.discard(fd)
             events = IOLoop.READ | IOLoop.ERROR | (IOLoop.WRITE if self.stream.writing() else 0)
             io_loop.update_handler(fd, events)
         self._is_paused = False
+
+    def _fd(self) -> int:
+        fileno: Any = self.stream.fileno()
+        return fileno if isinstance(fileno, int) else int(fileno.fileno())
 
     def _note_abort(self) -> None:
         # client_terminated: a close frame has come, and what is dropped is dropped after it.

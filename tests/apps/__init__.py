@@ -1,0 +1,1 @@
+"""The small apps that the tests drive."""
