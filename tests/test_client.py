@@ -597,7 +597,11 @@ class OpeningTest(ClientTestCase):
     async def test_headers_cookies_and_query_reach_the_handler(self):
         """What is given for a connection is what the handler sees."""
         client = await self.ws_client(
-            "/query?a=1", headers={"X-Test": "t"}, cookies={"c": "a b"}, signed_cookies={"user": "ann"}, query={"b": "ü&"}
+            "/query?a=1",
+            headers={"X-Test": "t"},
+            cookies={"c": "a b"},
+            signed_cookies={"user": "ann"},
+            query={"b": "ü&"},
         )
         seen = await client.receive_json()
         self.assertEqual(seen["query"], {"a": ["1"], "b": ["ü&"]})

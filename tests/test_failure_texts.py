@@ -779,13 +779,15 @@ class TranscriptTest(FailureTextTestCase):
 
         async def test(self):
             ann = await self.ws_client(name="ann")
-            bob = await self.ws_client("/greeting", name="bob")
-            self.transcript.mark("both are here")
+            self.transcript.mark("ann is here")
             await ann.ping(b"?")
             await ann.expect_nothing()
             await ann.close(1001, "tired")
+            await self.expect_rejected("/refusing", status=401)
+            bob = await self.ws_client(name="bob")
+            await bob.send("picture")
             await bob.send("crash den")
-            await bob.expect("hello")
+            await self.settle()
             self.fail("as it should")
 
         self.assert_text(test)

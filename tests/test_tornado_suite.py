@@ -11,12 +11,12 @@ import types
 import unittest
 
 import tornado.test.websocket_test as original
-from tornado.testing import AsyncHTTPTestCase
+from tornado import testing
 
 from tornado_wstest import WebSocketTestMixin
 
 
-class WebSocketBaseTestCase(WebSocketTestMixin, AsyncHTTPTestCase):
+class WebSocketBaseTestCase(WebSocketTestMixin, testing.AsyncHTTPTestCase):
     """What stands in the place of Tornado's base class of that name.
 
     Some of its tests open connections by themselves, and leave them to a list of the base class.

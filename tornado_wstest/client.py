@@ -606,8 +606,7 @@ def _value(received: Received) -> Any:
 def _check_close(code: object, reason: object) -> None:
     if code is not None and (type(code) is not int or not 1000 <= code <= 4999 or code in _NEVER_SENT):
         raise UsageError(
-            f"a close code is a number from 1000 to 4999 that a peer may send, not {show(code)}\n"
-            "send_frame() sends any"
+            f"a close code is a number from 1000 to 4999 that a peer may send, not {show(code)}\nsend_frame() sends any"
         )
     if not isinstance(reason, str) or len(reason.encode()) > 123:
         raise UsageError(f"a close reason is a str of up to 123 bytes, not {show(reason)}")

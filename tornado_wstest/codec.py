@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .errors import UsageError
-from .text import show
+from .text import show, show_error
 
 __all__ = ["JSON", "UNDECODABLE", "Codec", "Message"]
 
@@ -68,7 +68,7 @@ class Codec:
             message = self.encode(value)
         except Exception as error:
             raise UsageError(
-                f"{show(value)} cannot be encoded as a message: {type(error).__name__}: {error}\n"
+                f"{show(value)} cannot be encoded as a message: {show_error(error)}\n"
                 "send a str, bytes, or a value that the codec encodes (JSON unless ws_codec says otherwise)"
             ) from error
         if not isinstance(message, (str, bytes)):

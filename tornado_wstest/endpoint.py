@@ -237,7 +237,7 @@ class Endpoint:
     def closed_error(self, wanted: str) -> ConnectionClosed:
         """Return what to raise where ``wanted`` cannot come, because the connection is closed."""
         code, reason = self.code_and_reason()
-        caught = self.around.server.watch.take(self.served) if self.around.server is not None else None
+        caught = self.around.server.watch.first_of(self.served) if self.around.server is not None else None
         by_us = " by the test" if self.ending_is_known and caught is None else ""
         because = f"\n{caught}" if caught is not None else ""
         unread = f"\n{plural(len(self.inbox), 'message')} unread" if len(self.inbox) else ""

@@ -93,7 +93,6 @@ class ExpectedServerError:
                 f"no handler raised {wanted} in this block; none raised anything\n"
                 "a block that only sends needs 'async with', which settles before it looks"
             )
-        others[0].was_told = True
         failure = WSTestFailure(f"no handler raised {wanted} in this block, but {others[0]}")
         failure.__cause__ = others[0].exception
         return failure

@@ -53,14 +53,15 @@ def encode_frame(
     :arg masked: mask the payload, as section 5.3 demands of a client
     :arg length: the length to declare, if it is not the payload's
     """
-    if not 0 <= opcode <= 15:
+    if not isinstance(opcode, int) or not 0 <= opcode <= 15:
         raise UsageError(f"an opcode is a number from 0 to 15, not {show(opcode)}")
-    if not 0 <= rsv <= 7:
+    if not isinstance(rsv, int) or not 0 <= rsv <= 7:
         raise UsageError(f"rsv is a number from 0 to 7 (RSV1 is 4), not {show(rsv)}")
     if not isinstance(payload, (bytes, bytearray, memoryview)):
         raise UsageError(f"a frame's payload is bytes, not {show(payload)}")
+    payload = bytes(payload)
     declared = len(payload) if length is None else length
-    if not 0 <= declared < 2**64:
+    if not isinstance(declared, int) or not 0 <= declared < 2**64:
         raise UsageError(f"a declared length is a number from 0 to 2**64 - 1, not {show(length)}")
     first = (0x80 if fin else 0) | rsv << 4 | opcode
     mask_bit = 0x80 if masked else 0
@@ -71,6 +72,6 @@ def encode_frame(
     else:
         header = struct.pack("!BBQ", first, mask_bit | 127, declared)
     if not masked:
-        return header + bytes(payload)
+        return header + payload
     key = os.urandom(4)
     return header + key + bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))

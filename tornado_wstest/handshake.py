@@ -43,7 +43,8 @@ class _Step:
         try:
             return await self._run(client, kwargs)
         except (MessageTimeout, UnexpectedMessage, ConnectionClosed) as error:
-            raise _failure(client, f"{self!r}{self._where(client, before)}", error) from (error.__cause__ or error)
+            # Not from the error itself: its text is in this one's.
+            raise _failure(client, f"{self!r}{self._where(client, before)}", error) from error.__cause__
 
     async def _run(self, client: "WebSocketTestClient", kwargs: Mapping[str, Any]) -> Any:
         raise NotImplementedError
@@ -247,13 +248,11 @@ def _name(handshake: Handshake) -> str:
 
 def _failure(client: "WebSocketTestClient", step: str, error: Exception) -> HandshakeFailed:
     messages = client.handshake_messages
-    seen = (
-        f"{plural(len(messages), 'message')} before: {elide(', '.join(map(show, messages)))}"
-        if messages
-        else ("no message before")
-    )
+    taken = f": {elide(', '.join(map(show, messages)))}" if messages else ""
     return HandshakeFailed(
-        f"the handshake of {client.name} did not go through: {step}\n{error}\n{seen}",
+        f"the handshake of {client.name} did not go through: {step}\n{error}\n"
+        f"before that it took {plural(len(messages), 'message') if messages else 'no message'}{taken};"
+        " handshake=None connects without it",
         client=client.name,
         step=step,
         messages=messages,

@@ -17,6 +17,7 @@ This module knows neither sockets nor clients: it compares, and it explains.
 import functools
 import inspect
 import json
+import numbers
 import re
 import sys
 import types
@@ -25,7 +26,7 @@ from typing import Any, NamedTuple
 
 from .codec import UNDECODABLE, Message
 from .errors import UsageError
-from .text import elide, plural, show
+from .text import elide, plural, show, show_error
 
 __all__ = ["Expected", "as_json", "check_expected", "containing", "describe", "explain", "field", "matches"]
 
@@ -33,6 +34,7 @@ Expected = Any
 """What a test may expect of a message; see the module's docstring."""
 
 _MAX_DIFFERENCES = 8
+_IDENTITY: Any = object.__eq__
 
 _FUNCTIONS = (
     types.FunctionType,
@@ -52,7 +54,7 @@ class _Difference(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        return f"at {'/'.join(self.path)}: {self.text}" if self.path else self.text
+        return f"at {elide('/'.join(self.path))}: {self.text}" if self.path else self.text
 
 
 class _Matcher:
@@ -61,10 +63,6 @@ class _Matcher:
     of_message = False
 
     def differences(self, actual: Any, path: tuple[str, ...]) -> Iterator[_Difference]:
-        raise NotImplementedError
-
-    def parts(self) -> list[Any]:
-        """The expectations inside this one, for `check_expected`."""
         raise NotImplementedError
 
 
@@ -87,10 +85,7 @@ class containing(_Matcher):
             check_expected(member)
 
     def __repr__(self) -> str:
-        return f"containing({self.members!r})"
-
-    def parts(self) -> list[Any]:
-        return list(self.members.values())
+        return f"containing({{{', '.join(f'{name!r}: {describe(member)}' for name, member in self.members.items())}}})"
 
     def differences(self, actual: Any, path: tuple[str, ...]) -> Iterator[_Difference]:
         return _partial(self.members, actual, path)
@@ -117,9 +112,6 @@ class field(_Matcher):
 
     def __repr__(self) -> str:
         return f"field({self.path!r}, {describe(self.value)})"
-
-    def parts(self) -> list[Any]:
-        return [self.value]
 
     def differences(self, actual: Any, path: tuple[str, ...]) -> Iterator[_Difference]:
         found = list(_look_up(actual, self.path.removeprefix("/").split("/")))
@@ -153,9 +145,6 @@ class as_json(_Matcher):
     def __repr__(self) -> str:
         return f"as_json({describe(self.value)})"
 
-    def parts(self) -> list[Any]:
-        return [self.value]
-
     def differences(self, actual: Any, path: tuple[str, ...]) -> Iterator[_Difference]:
         try:
             value = json.loads(actual)
@@ -166,7 +155,14 @@ class as_json(_Matcher):
 
 
 def check_expected(expected: Expected) -> None:
-    """Raise `UsageError` for what can never be meant as an expectation: a class, a mock, an async function."""
+    """Raise `UsageError` for what can never be meant as an expectation: a class, a mock, an async function, ..."""
+    try:
+        _check(expected)
+    except RecursionError:
+        raise UsageError(f"the expectation {show(expected)} is nested too deeply to be compared") from None
+
+
+def _check(expected: Expected) -> None:
     if isinstance(expected, type):
         if type(expected).__eq__ is type.__eq__:
             raise UsageError(
@@ -180,12 +176,20 @@ def check_expected(expected: Expected) -> None:
         )
     elif inspect.iscoroutinefunction(expected):
         raise UsageError(f"the predicate {describe(expected)} is async; it must return True or False")
+    elif inspect.isawaitable(expected):
+        raise UsageError(f"{show(expected)} is no expectation: it must be awaited first")
+    elif callable(expected) and not isinstance(expected, _FUNCTIONS) and type(expected).__eq__ is _IDENTITY:
+        # It equals nothing but itself: in expect_nothing(), it would pass in silence.
+        raise UsageError(
+            f"{show(expected)} is no expectation: it can be called, but is no function\n"
+            "use a predicate: lambda value: ..."
+        )
     elif isinstance(expected, dict):
         for member in expected.values():
-            check_expected(member)
+            _check(member)
     elif isinstance(expected, (list, tuple)):
         for member in expected:
-            check_expected(member)
+            _check(member)
 
 
 def matches(expected: Expected, message: Message, value: Any) -> bool:
@@ -221,11 +225,16 @@ def describe(expected: Expected) -> str:
 
 
 def _differences(expected: Expected, message: Message, value: Any) -> Iterator[_Difference]:
-    if isinstance(expected, (str, bytes, re.Pattern)) or (isinstance(expected, _Matcher) and expected.of_message):
-        return _compare(expected, message, ())
-    if value is UNDECODABLE:
-        return iter([_Difference((), f"expected {describe(expected)}, but the codec cannot decode {show(message)}")])
-    return _compare(expected, value, ())
+    of_message = isinstance(expected, (str, bytes, re.Pattern)) or (
+        isinstance(expected, _Matcher) and expected.of_message
+    )
+    if value is UNDECODABLE and not of_message:
+        yield _Difference((), f"expected {describe(expected)}, but the codec cannot decode {show(message)}")
+        return
+    try:
+        yield from _compare(expected, message if of_message else value, ())
+    except RecursionError:
+        yield _Difference((), f"{show(message)} is nested too deeply to be compared")
 
 
 def _same(expected: Expected, actual: Any) -> bool:
@@ -261,7 +270,7 @@ def _compare_predicate(predicate: Callable[[Any], object], actual: Any, path: tu
         answer = predicate(actual)
     except Exception as error:
         name = describe(predicate)
-        yield _Difference(path, f"{name} raised {type(error).__name__}: {elide(str(error))} for {show(actual)}")
+        yield _Difference(path, f"{name} raised {show_error(error)} for {show(actual)}")
         return
     if answer is not True and answer is not False:
         raise UsageError(
@@ -318,26 +327,29 @@ def _compare_plain(expected: Any, actual: Any, path: tuple[str, ...]) -> Iterato
     try:
         equal = bool(expected == actual)
     except Exception as error:
-        text = f"comparing {show(expected)} with {show(actual)} raised {type(error).__name__}: {elide(str(error))}"
-        yield _Difference(path, text)
+        yield _Difference(path, f"comparing {show(expected)} with {show(actual)} raised {show_error(error)}")
         return
-    if equal and isinstance(actual, (int, float)) and isinstance(expected, (int, float)):
+    if equal and isinstance(actual, numbers.Number) and isinstance(expected, numbers.Number):
         equal = isinstance(expected, bool) == isinstance(actual, bool)
     if not equal:
         yield _Difference(path, _unequal(expected, actual))
 
 
 def _unequal(expected: Any, actual: Any) -> str:
-    """Say how two values differ; long texts by the place where they part."""
-    if isinstance(expected, str) and isinstance(actual, str) and max(len(expected), len(actual)) > 120:
+    """Say how two values differ; long texts and long bytes by the place where they part."""
+    text = isinstance(expected, str) and isinstance(actual, str)
+    binary = isinstance(expected, bytes) and isinstance(actual, bytes)
+    if (text or binary) and max(len(expected), len(actual)) > 120:
         place = next(
             (i for i, (a, b) in enumerate(zip(expected, actual, strict=False)) if a != b),
             min(len(expected), len(actual)),
         )
         start = max(0, place - 20)
         ours, theirs = expected[start : place + 40], actual[start : place + 40]
-        return f"the texts part at character {place}: expected ...{ours!r}..., got ...{theirs!r}..."
-    return f"expected {show(expected)}, got {show(actual)}"
+        where = f"the texts part at character {place}" if text else f"the bytes part at byte {place}"
+        return f"{where}: expected ...{ours!r}..., got ...{theirs!r}..."
+    ours, theirs = show(expected), show(actual)
+    return f"expected {ours}, got {theirs}{', which looks the same but is not equal' if ours == theirs else ''}"
 
 
 def _look_up(value: Any, parts: list[str]) -> Iterator[Any]:

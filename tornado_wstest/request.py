@@ -6,6 +6,7 @@ says for all its clients (`get_ws_options`) and what a call says for one are joi
 
 import http.cookies
 import inspect
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -29,6 +30,9 @@ _WEBSOCKET_CONNECT = frozenset(inspect.signature(websocket_connect).parameters) 
     "url", "callback", "connect_timeout", "subprotocols",
 }  # fmt: skip
 _OPTIONS = _HTTP_REQUEST | _WEBSOCKET_CONNECT
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class HandshakeRequest:
@@ -67,8 +71,11 @@ def build_request(
         _check_options(options, callbacks)
     query = [*_pairs("query", common.get("query")), *_pairs("query", call.get("query"))]
     headers = _headers(common.get("headers"))
-    for name, value in _headers(call.get("headers")).get_all():
-        headers[name] = value
+    ours = _headers(call.get("headers"))
+    for name in ours:
+        headers.pop(name, None)
+    for name, value in ours.get_all():
+        headers.add(name, value)
     for options in (common, call):
         if options.get("origin") is not None:
             headers["Origin"] = _check_header("Origin", options["origin"])
@@ -87,7 +94,7 @@ def check_path(path: object) -> str:
     """Return ``path`` if it is one; raise `UsageError` if it is not."""
     if not isinstance(path, str):
         raise UsageError(f"a path is a str such as '/chat', not {show(path)}")
-    if "://" in path.partition("?")[0]:
+    if not path.startswith("/") and "://" in path.partition("?")[0]:
         raise UsageError(
             f"{show(path)} is a URL; the factories connect to the app under test and take a path such as '/chat'\n"
             "for a server elsewhere there is connect(url)"
@@ -149,10 +156,10 @@ def _check_options(options: Mapping[str, Any], callbacks: bool) -> None:
 def _headers(headers: Any) -> HTTPHeaders:
     if headers is None:
         return HTTPHeaders()
-    if isinstance(headers, HTTPHeaders):
-        return headers.copy()
     checked = HTTPHeaders()
-    for name, value in _pairs("headers", headers):
+    for name, value in headers.get_all() if isinstance(headers, HTTPHeaders) else _pairs("headers", headers):
+        if not _TOKEN.fullmatch(name):
+            raise UsageError(f"{show(name)} cannot be a header's name")
         checked.add(name, _check_header(name, value))
     return checked
 
@@ -164,13 +171,17 @@ def _check_header(name: str, value: object) -> str:
         value.encode("latin-1")
     except UnicodeEncodeError:
         raise UsageError(f"the header {name} cannot carry {show(value)}: a header is latin-1, quote it") from None
-    if "\r" in value or "\n" in value:
-        raise UsageError(f"the header {name} has a line break in it: {show(value)}")
+    if _CONTROL.search(value):
+        raise UsageError(f"the header {name} has a line break or another control character in it: {show(value)}")
     return value
 
 
 def _cookies(options: Mapping[str, Any], app: Any) -> dict[str, str]:
-    cookies = {name: str(value) for name, value in _pairs("cookies", options.get("cookies"))}
+    cookies = {}
+    for name, value in _pairs("cookies", options.get("cookies")):
+        if value is None or isinstance(value, bytes):
+            raise UsageError(f"the cookie {name!r} is a str, not {show(value)}")
+        cookies[name] = str(value)
     for name, value in _pairs("signed_cookies", options.get("signed_cookies")):
         if not isinstance(value, (str, bytes)):
             raise UsageError(f"the signed cookie {name!r} is a str or bytes, not {show(value)}")

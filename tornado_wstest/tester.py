@@ -186,6 +186,7 @@ class WebSocketTester:
         """Add to an exception that fails the test what is known: the transcript, and the server's exception."""
         if self._loop is None or any("transcript" in note for note in getattr(error, "__notes__", ())):
             return
+        self.server.watch.note_told(error)
         untold = self.server.watch.untold() if self.fail_on_server_error else []
         if untold and error.__cause__ is None and error.__context__ is None:
             untold[0].was_told = True

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["elide", "nearest", "plural", "show"]
+__all__ = ["elide", "nearest", "one_line", "plural", "show", "show_error"]
 
 
 def show(value: Any, width: int = 200) -> str:
@@ -17,6 +17,20 @@ def show(value: Any, width: int = 200) -> str:
         return elide(repr(value), width)
     except Exception as error:
         return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+
+
+def show_error(error: BaseException, width: int = 200) -> str:
+    """Return the name and the text of ``error`` in at most ``width`` characters, whatever its ``str`` does."""
+    name = type(error).__name__
+    try:
+        return elide(f"{name}: {error}", width)
+    except Exception as another:
+        return f"{name} whose str raised {type(another).__name__}"
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` with a space for each line break."""
+    return " ".join(text.splitlines())
 
 
 def elide(text: str, width: int = 200) -> str:

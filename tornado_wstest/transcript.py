@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, overload
 
 from .errors import UsageError
-from .text import elide, show
+from .text import elide, one_line, show, show_error
 
 __all__ = ["KINDS", "Event", "Transcript", "mask_headers", "mask_query"]
 
@@ -19,7 +19,7 @@ KINDS = ("connect", "reject", "sent", "received", "ping", "pong", "close", "erro
 _MAX_EVENTS = 40
 _MAX_PAYLOAD = 100
 
-_SECRET = re.compile(r"auth|cookie|credential|key|passw|secret|session|sig|token|xsrf", re.IGNORECASE)
+_SECRET = re.compile(r"auth|cookie|credential|jwt|key|passw|pwd|secret|session|sig|token|xsrf", re.IGNORECASE)
 _ARROWS = {"connect": "-->", "sent": "-->", "received": "<--", "reject": "<--"}
 
 
@@ -164,18 +164,14 @@ def _payload_text(event: Event) -> str:
     if event.kind == "error":
         return _error_text(payload)
     if event.kind == "mark":
-        return f"-- {elide(str(payload), 2 * _MAX_PAYLOAD)}"
+        return f"-- {elide(one_line(payload), 2 * _MAX_PAYLOAD)}"
     if event.kind in ("ping", "pong"):
         return f"{event.kind} {show(payload, 40)}" if payload else event.kind
-    return f"{event.kind} {elide(str(payload), _MAX_PAYLOAD)}" if payload is not None else event.kind
+    return f"{event.kind} {elide(one_line(str(payload)), _MAX_PAYLOAD)}" if payload is not None else event.kind
 
 
 def _error_text(error: BaseException) -> str:
     """Name the exception and the innermost line of the user's own code that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
-    try:
-        text = str(error)
-    except Exception:
-        text = "<its str() raised>"
-    return f"the server raised {elide(f'{type(error).__name__}: {text}', _MAX_PAYLOAD)}{place}"
+    return f"the server raised {one_line(show_error(error, _MAX_PAYLOAD))}{place}"

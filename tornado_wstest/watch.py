@@ -63,7 +63,7 @@ class Served:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.closed_itself = False
         self.being_cancelled = False
-        self.failed_with: BaseException | None = None
+        self._harmless: BaseException | None = None
 
     @staticmethod
     def current() -> "Served | None":
@@ -95,6 +95,24 @@ class Served:
         for task in self.tasks:
             task.cancel()
 
+    def judge(self, error: BaseException, *, closed_in_this_call: bool = False) -> None:
+        """An exception has left something of this connection's: is it an error of the server?
+
+        It is none if it only says that the client has gone: even a correct echo handler raises
+        `WebSocketClosedError` when its client vanishes with messages under way.
+        """
+        if error is self._harmless:
+            return
+        only_left = isinstance(error, (WebSocketClosedError, StreamClosedError)) and self.client_is_gone()
+        if only_left and not closed_in_this_call:
+            self._harmless = error
+        else:
+            self.watch.catch(self, error)
+
+    def is_harmless(self, error: BaseException) -> bool:
+        """Does ``error`` only say that the client has gone?"""
+        return error is self._harmless
+
     def client_is_gone(self) -> bool:
         """Is the connection closing or closed?"""
         protocol = getattr(self.handler, "ws_connection", None)
@@ -106,7 +124,7 @@ class Served:
     def _watch_log_exception(self, log_exception: Callable[..., Any]) -> Callable[..., Any]:
         def watched(typ: Any, value: BaseException | None, tb: Any) -> Any:
             if value is not None and not isinstance(value, (HTTPError, Finish)):
-                self.watch.catch(self, value)
+                self.judge(value)
             return log_exception(typ, value, tb)
 
         return watched
@@ -141,7 +159,7 @@ class _Callback:
             if self._name == "on_close":
                 # Tornado does not await on_close; a coroutine in it warns by itself, a Future tells us.
                 if isinstance(result, asyncio.Future):
-                    result.add_done_callback(functools.partial(self._on_close_done, closed_before))
+                    result.add_done_callback(self._on_close_done)
             else:
                 return self._finish_later(result, closed_before)
         self._finished()
@@ -156,9 +174,9 @@ class _Callback:
         self._finished()
         return value
 
-    def _on_close_done(self, closed_before: bool, future: "asyncio.Future[Any]") -> None:
+    def _on_close_done(self, future: "asyncio.Future[Any]") -> None:
         if not future.cancelled() and (error := future.exception()) is not None:
-            self._served.watch.catch(self._served, error)
+            self._served.judge(error)
 
     def _finished(self) -> None:
         if self._name == "open":
@@ -168,8 +186,7 @@ class _Callback:
 
     def _failed(self, error: BaseException, closed_before: bool) -> None:
         served = self._served
-        if not _only_says_that_the_client_left(served, error, served.closed_itself and not closed_before):
-            served.watch.catch(served, error)
+        served.judge(error, closed_in_this_call=served.closed_itself and not closed_before)
         if self._name in ("open", "on_close"):
             served.finish()
 
@@ -228,7 +245,6 @@ class ServerWatch:
         """Note that ``error`` left a callback of a handler; told again, or as a consequence, it counts once."""
         if served.being_cancelled or self._is_known(error):
             return
-        served.failed_with = served.failed_with or error
         self._transcript.record(served.client, "error", error)
         caught = Caught(served, error)
         self.errors.append(caught)
@@ -258,14 +274,16 @@ class ServerWatch:
         self.judge_tasks()
         return [caught for caught in self.errors if not caught.was_told and not caught.was_excused]
 
-    def take(self, served: Served | None) -> Caught | None:
-        """Return the first error of one connection, and count it as told; None if there is none."""
+    def first_of(self, served: Served | None) -> Caught | None:
+        """Return the first error of one connection, or None."""
         self.judge_tasks()
+        return next((caught for caught in self.errors if caught.served is served), None)
+
+    def note_told(self, failure: BaseException) -> None:
+        """Count the errors as told that ``failure`` shows as its causes."""
+        shown = list(_chain(failure))
         for caught in self.errors:
-            if caught.served is served and served is not None:
-                caught.was_told = True
-                return caught
-        return None
+            caught.was_told = caught.was_told or any(caught.exception is error for error in shown)
 
     def of_exception(self, error: BaseException) -> Caught | None:
         """Return what is known of ``error``, or None."""
@@ -287,14 +305,6 @@ def run_as(served: Served, function: Callable[..., Any], *args: Any) -> Any:
         return function(*args)
 
     return contextvars.copy_context().run(run)
-
-
-def _only_says_that_the_client_left(served: Served, error: BaseException, closed_in_this_call: bool) -> bool:
-    return (
-        isinstance(error, (WebSocketClosedError, StreamClosedError))
-        and served.client_is_gone()
-        and not closed_in_this_call
-    )
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -353,22 +363,33 @@ class _LoopHooks:
         served = _current.get() if context is None else context.get(_current)
         if served is not None and getattr(coro, "__qualname__", "") != _WRITE_WRAPPER:
             served.tasks.add(task)
-            task.add_done_callback(functools.partial(_task_done, served))
+            is_main = getattr(coro, "__qualname__", "").endswith("._execute")
+            task.add_done_callback(functools.partial(_main_task_done if is_main else _task_done, served))
         return task
 
     def _on_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         served = _served_of(context)
         if error is not None and served is not None:
-            if _only_says_that_the_client_left(served, error, False) or served.being_cancelled:
+            served.judge(error)
+            if served.is_harmless(error) or served.being_cancelled:
                 return
-            served.watch.catch(served, error)
         elif isinstance(error, WebSocketClosedError) and _is_write_wrapper(context.get("future")):
             return
         if self._exception_handler is not None:
             self._exception_handler(loop, context)
         else:
             loop.default_exception_handler(context)
+
+
+def _main_task_done(served: Served, task: "asyncio.Task[Any]") -> None:
+    """The task that runs a handler from `prepare` to `on_close` is over: no `on_close` will come any more.
+
+    Up to Tornado 6.5.2 it never runs after an exception in an async `on_message`.
+    """
+    served.tasks.discard(task)
+    if served.is_open:
+        served.finish()
 
 
 def _task_done(served: Served, task: "asyncio.Task[Any]") -> None:
@@ -410,7 +431,7 @@ def _filter(original: Callable[[logging.LogRecord], Any], record: logging.LogRec
     verdict = original(record)
     error = record.exc_info[1] if record.exc_info else None
     served = _current.get()
-    if served is not None and served.being_cancelled:
+    if served is not None and (served.being_cancelled or (error is not None and served.is_harmless(error))):
         return False
     if error is None:
         return verdict
@@ -427,7 +448,7 @@ def _error(original: Callable[..., None], message: object, *args: Any, **kwargs:
     error = sys.exc_info()[1]
     if served is not None and error is not None and kwargs.get("exc_info"):
         caller = sys._getframe(1).f_globals.get("__name__")
-        if caller == "tornado.ioloop" and not _only_says_that_the_client_left(served, error, False):
-            served.watch.catch(served, error)
+        if caller == "tornado.ioloop":
+            served.judge(error)
     kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
     original(message, *args, **kwargs)

@@ -12,6 +12,18 @@ from .text import elide, plural, show
 __all__ = ["came_instead", "close_text", "fits_none", "kind_name", "listed", "mismatch", "not_silent", "too_late",
            "unread_before_close", "what"]  # fmt: skip
 
+_CLOSE_CODES: dict[Any, str] = {
+    1002: "protocol error",
+    1003: "unsupported data",
+    1005: "a close frame without a code",
+    1006: "no close frame",
+    1007: "invalid data",
+    1008: "policy violation",
+    1009: "message too big",
+    1011: "internal error",
+}
+"""RFC 6455, section 7.4.1: those that a reader may not know by heart."""
+
 _KINDS: dict[Any, str] = {str: "a text message", bytes: "a binary message"}
 
 
@@ -32,7 +44,8 @@ def listed(expected: Sequence[Expected]) -> str:
 
 def close_text(code: int | None, reason: str | None) -> str:
     """Return a close code and its reason, as failures and the transcript show them."""
-    parts = [str(code) if code is not None else "", repr(reason) if reason else ""]
+    known = f" ({_CLOSE_CODES[code]})" if code in _CLOSE_CODES else ""
+    parts = [f"{code}{known}" if code is not None else "", repr(reason) if reason else ""]
     return " ".join(filter(None, parts)) or "no code"
 
 
@@ -42,10 +55,10 @@ def too_late(name: str, seconds: float, wanted: str, inbox: Inbox) -> MessageTim
     if others:
         more = ", ..." if len(inbox) > len(others) else ""
         came = f"{plural(len(inbox), 'other message')} came: {', '.join(others)}{more}"
-        advice = "raise the wait with timeout=, or take it out of turn with receive(expected)"
+        advice = "what came stays unread; raise the wait with timeout= if the one that is missing is only late"
     else:
         came = "no message came"
-        advice = "raise the wait with timeout=, or look into the transcript for what the server did"
+        advice = "what the server did is in the transcript; raise the wait with timeout= if it is only slow"
     return MessageTimeout(f"{name} waited {seconds:g} s for {wanted}; {came}\n{advice}", client=name)
 
 
@@ -55,13 +68,24 @@ def mismatch(name: str, expected: Expected, received: Received, inbox: Inbox) ->
     if later:
         advice = f"the unread message number {later[0] + 1} matches: receive(expected) takes it out of turn"
     elif len(inbox) > 1:
-        advice = f"none of the {len(inbox) - 1} later unread messages matches"
+        advice = f"no later unread message matches ({len(inbox) - 1} looked at); receive(expected) waits for one"
     else:
-        advice = "it is the only unread message; what comes on every connection can go into the handshake"
+        advice = "no other message is unread; receive(expected) waits for one that matches"
+    differences = explain(expected, received.message, received.value)
+    if differences == f"  expected {show(expected)}, got {show(received.message)}":
+        differences = ""  # the two lines above it say as much
     return UnexpectedMessage(
-        f"{name} expected {elide(describe(expected), 400)}\n"
-        f"but the next message is {show(received.message, 400)}\n"
-        f"{explain(expected, received.message, received.value)}\n{advice}",
+        "\n".join(
+            filter(
+                None,
+                (
+                    f"{name} expected {elide(describe(expected), 400)}",
+                    f"but the next message is {show(received.message, 400)}",
+                    differences,
+                    advice,
+                ),
+            )
+        ),
         client=name,
         message=received.message,
     )
@@ -80,12 +104,18 @@ def came_instead(name: str, wanted: str, received: Received, why: str = "") -> U
 def fits_none(name: str, expected: Sequence[Expected], candidates: Sequence[Received]) -> UnexpectedMessage:
     """Of the messages that should fit, in any order, one does not."""
     came = ", ".join(show(candidate.message, 80) for candidate in candidates)
+    strangers = [candidate for candidate in candidates if not any(candidate.is_as(one) for one in expected)]
+    if strangers:
+        culprit, why = strangers[0], "fits none of them"
+    else:
+        # Each fits some, but two or more claim the same; the last one was the one too many.
+        culprit, why = candidates[-1], "fits none that is left"
     return UnexpectedMessage(
         f"{name} expected, in any order, {listed(expected)}\n"
-        f"but {show(candidates[-1].message)} fits none that is left\n"
-        f"came: {came}; all stay unread",
+        f"but {show(culprit.message)} {why}\n"
+        f"came: {came}; all stay unread, and receive_all() takes them",
         client=name,
-        message=candidates[-1].message,
+        message=culprit.message,
     )
 
 
