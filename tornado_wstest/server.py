@@ -1,6 +1,7 @@
 """The app under test on an unused port, from bind to the last `on_close`."""
 
 import asyncio
+import contextlib
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
@@ -138,14 +139,16 @@ class AppServer:
         except NotSettled as error:
             unsettled = error
         over = [served for served in self.served if served.stream.closed() or served.closed.done()]
+        still_open = [served for served in over if served.is_open]
         tasks = [task for served in over for task in served.tasks]
         for served in over:
             served.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=timeout)
-        for served in over:
+        for served in still_open:
             _run_on_close(served)
-            self.served.pop(served, None)
+        for served in over:
+            self._forget(served)
         return unsettled
 
     def find(self, key: str) -> Served | None:
@@ -243,11 +246,11 @@ def _handler_of(delegate: Any) -> RequestHandler | None:
 
 def _run_on_close(served: Served) -> None:
     """Run `on_close` where Tornado (up to 6.5) never does: for a handler whose task was cancelled."""
-    if served.is_open and served.handler is not None:
-        try:
-            served.handler.on_connection_close()
-        except Exception:
-            served.finish()
+    assert served.handler is not None
+    with contextlib.suppress(Exception):
+        # Does nothing where on_close has been called already.
+        served.handler.on_connection_close()
+    served.finish()
 
 
 def _keep_nodelay(value: bool) -> None:

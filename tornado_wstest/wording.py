@@ -105,14 +105,12 @@ def fits_none(name: str, expected: Sequence[Expected], candidates: Sequence[Rece
     """Of the messages that should fit, in any order, one does not."""
     came = ", ".join(show(candidate.message, 80) for candidate in candidates)
     strangers = [candidate for candidate in candidates if not any(candidate.is_as(one) for one in expected)]
-    if strangers:
-        culprit, why = strangers[0], "fits none of them"
-    else:
-        # Each fits some, but two or more claim the same; the last one was the one too many.
-        culprit, why = candidates[-1], "fits none that is left"
+    culprit = strangers[0] if strangers else candidates[-1]
+    # Where each fits some, two or more claim the same.
+    why = f"{show(culprit.message)} fits none of them" if strangers else "what came does not fit them one to one"
     return UnexpectedMessage(
         f"{name} expected, in any order, {listed(expected)}\n"
-        f"but {show(culprit.message)} {why}\n"
+        f"but {why}\n"
         f"came: {came}; all stay unread, and receive_all() takes them",
         client=name,
         message=culprit.message,
