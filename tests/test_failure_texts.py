@@ -124,7 +124,6 @@ class RoomTestCase(WebSocketTestCase):
     """The base of the small test cases."""
 
     ws_path = "/room"
-    ws_timeout = 0.05
 
     def get_app(self):
         return Application(
@@ -310,7 +309,7 @@ class WrongMessageTest(FailureTextTestCase):
             await client.send("join ann")
             await client.expect_in_any_order("hello", containing(type="joined"), containing(type="count"))
 
-        self.assert_text(test)
+        self.assert_text(test, ws_timeout=0.1)
 
     def test_in_any_order_with_one_twice(self):
         """Where two messages claim one expectation, all that came is shown."""
@@ -355,7 +354,7 @@ class TimeoutTest(FailureTextTestCase):
             client = await self.ws_client(name="ann")
             await client.expect("hello")
 
-        self.assert_text(test)
+        self.assert_text(test, ws_timeout=0.1)
 
     def test_timeout_with_other_messages(self):
         """The messages that came instead are shown."""
@@ -365,7 +364,7 @@ class TimeoutTest(FailureTextTestCase):
             await client.send("join ann")
             await client.receive(containing(type="left"))
 
-        self.assert_text(test)
+        self.assert_text(test, ws_timeout=0.1)
 
     def test_timeout_of_a_pong(self):
         """A ping that is not answered says so."""
@@ -375,7 +374,7 @@ class TimeoutTest(FailureTextTestCase):
             await client.send("wait")
             await client.ping()
 
-        self.assert_text(test)
+        self.assert_text(test, ws_timeout=0.1)
 
     def test_until_never(self):
         """The predicate is named, with what it was at last."""
@@ -383,7 +382,7 @@ class TimeoutTest(FailureTextTestCase):
         async def test(self):
             await self.until(lambda: len(self.ws_server.handlers) == 2)
 
-        self.assert_text(test)
+        self.assert_text(test, ws_timeout=0.1)
 
     def test_until_raising(self):
         """A predicate that raised to the end is told with its exception."""
@@ -391,7 +390,7 @@ class TimeoutTest(FailureTextTestCase):
         async def test(self):
             await self.until(lambda: self.ws_server.handlers[0])
 
-        self.assert_text(test)
+        self.assert_text(test, ws_timeout=0.1)
 
     def test_opening_handshake_without_an_answer(self):
         """The path of the connection is named, and where to look."""
@@ -399,7 +398,7 @@ class TimeoutTest(FailureTextTestCase):
         async def test(self):
             await self.ws_client("/slow")
 
-        self.assert_text(test)
+        self.assert_text(test, ws_timeout=0.1)
 
     def test_opening_handshake_without_an_answer_for_a_plain_connection(self):
         """`ws_connect` fails in the same words."""
@@ -407,7 +406,7 @@ class TimeoutTest(FailureTextTestCase):
         async def test(self):
             await self.ws_connect("/slow")
 
-        self.assert_text(test)
+        self.assert_text(test, ws_timeout=0.1)
 
     def test_http_fetch_without_an_answer(self):
         """Method, path and seconds are named."""
@@ -415,7 +414,7 @@ class TimeoutTest(FailureTextTestCase):
         async def test(self):
             await self.http_fetch("/slow-page")
 
-        self.assert_text(test)
+        self.assert_text(test, ws_timeout=0.1)
 
     def test_close_while_the_handler_awaits(self):
         """The line at which the handler awaits is named."""
@@ -425,12 +424,12 @@ class TimeoutTest(FailureTextTestCase):
             await client.send("wait")
             await client.close()
 
-        self.assert_text(test)
+        self.assert_text(test, ws_timeout=0.1)
 
     def test_a_test_that_hangs(self):
         """A test that gen_test ends shows its transcript, too."""
 
-        @gen_test(timeout=0.05)
+        @gen_test(timeout=0.2)
         async def test(self):
             client = await self.ws_client()
             await client.send("say hello")
@@ -542,7 +541,7 @@ class CloseTest(FailureTextTestCase):
             client = await self.ws_client()
             await client.expect_closed(4003)
 
-        self.assert_text(test)
+        self.assert_text(test, ws_timeout=0.1)
 
 
 class ServerErrorTest(FailureTextTestCase):
@@ -624,7 +623,7 @@ class ServerErrorTest(FailureTextTestCase):
             await client.send("circle")
             await client.expect_nothing()
 
-        self.assert_text(test)
+        self.assert_text(test, ws_timeout=0.1)
 
     def test_not_settled_for_a_callback(self):
         """The callback that calls itself again is named, with its place."""
@@ -634,7 +633,7 @@ class ServerErrorTest(FailureTextTestCase):
             await client.send("poll")
             await self.settle()
 
-        self.assert_text(test)
+        self.assert_text(test, ws_timeout=0.1)
 
 
 class HandshakeTest(FailureTextTestCase):
@@ -662,7 +661,7 @@ class HandshakeTest(FailureTextTestCase):
         async def test(self):
             await self.ws_client()
 
-        self.assert_text(test, handshake=discard(1))
+        self.assert_text(test, handshake=discard(1), ws_timeout=0.1)
 
     def test_handshake_that_never_saw_it(self):
         """What came in place of the awaited message is shown."""
@@ -670,7 +669,7 @@ class HandshakeTest(FailureTextTestCase):
         async def test(self):
             await self.ws_client("/greeting")
 
-        self.assert_text(test, handshake=discard_until(containing(type="welcome")))
+        self.assert_text(test, handshake=discard_until(containing(type="welcome")), ws_timeout=0.1)
 
     def test_handshake_step_of_a_sequence(self):
         """The number of the step is shown with the step."""
@@ -775,7 +774,7 @@ class TranscriptTest(FailureTextTestCase):
                 await bob.receive()
             await ann.expect("hello")
 
-        self.assert_text(test)
+        self.assert_text(test, ws_timeout=0.1)
 
     def test_transcript_of_a_long_payload(self):
         """Of a long message both ends are shown."""

@@ -274,8 +274,8 @@ class UntilTest(SettleTestCase):
 
     async def test_until_says_what_it_was(self):
         """A time-out says what the predicate returned last, and where it stands."""
-        with self.assertRaisesRegex(MessageTimeout, r"<lambda> \(.*test_settle.py:\d+\) was still \[\] after 0.02 s"):
-            await self.until(list, timeout=0.02)
+        with self.assertRaisesRegex(MessageTimeout, r"<lambda> \(.*test_settle.py:\d+\) was still 0 after 0.02 s"):
+            await self.until(lambda: 0, timeout=0.02)
 
     async def test_until_takes_an_exception_for_not_yet(self):
         """A predicate that raises is asked again, and its exception told at the end."""

@@ -12,6 +12,13 @@ class Rude:
         raise KeyError("no")
 
 
+class Unprintable(str):
+    """A text that must not be printed whole."""
+
+    def __repr__(self):
+        raise MemoryError
+
+
 class RudeError(Exception):
     """An exception that cannot be printed."""
 
@@ -41,6 +48,10 @@ class ShowTest(unittest.TestCase):
         """Huge bytes are shown by their ends, inside one pair of quotes, also where they begin with b."""
         shown = show(b"b" * 1_000_000, 30)
         self.assertEqual(shown, "b'bbbbbbbbbbbbbb ... bbbbbbbb'")
+
+    def test_show_of_a_huge_text_looks_at_its_ends(self):
+        """A huge text is never printed whole, which would take as much memory again."""
+        self.assertEqual(show(Unprintable("x" * 1000), 30), show("x" * 1000, 30))
 
     def test_show_of_a_text_just_short_of_huge(self):
         """A text that is long but not huge looks the same way."""

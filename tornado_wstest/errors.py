@@ -57,8 +57,6 @@ class WSTestFailure(AssertionError):
 class MessageTimeout(WSTestFailure, TimeoutError):
     """Nothing that matches came in time. ``except TimeoutError`` catches it as well."""
 
-    __str__ = AssertionError.__str__  # OSError's would look for an errno
-
 
 class UnexpectedMessage(WSTestFailure):
     """Another message came than the one expected, or one came where none should.

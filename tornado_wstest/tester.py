@@ -26,7 +26,7 @@ from .request import HandshakeRequest, build_request, check_path, check_timeout
 from .server import App, AppServer
 from .simulation.settle import Settling
 from .text import elide, show
-from .transcript import Transcript
+from .transcript import Transcript, mask_query
 from .watch import Caught
 from .wire import LoopResolver, open_connection
 
@@ -467,7 +467,7 @@ class WebSocketTester:
         __tracebackhide__ = True
         here = self._alive()
         name = f"connection {next(self._numbers)}"
-        self.transcript.record(name, "connect", request.path)
+        self.transcript.record(name, "connect", mask_query(request.path))
         try:
             connection = await open_connection(url, request, timeout=self.timeout, resolver=here.resolver)
         except HTTPClientError as error:

@@ -13,7 +13,7 @@ def show(value: Any, width: int = 200) -> str:
         # A megabyte of text needs no repr of a megabyte: its ends are enough.
         if isinstance(value, (str, bytes)) and len(value) > 4 * width:
             half = 2 * width
-            return elide(repr(value[:half])[:-1] + repr(value[-half:]).lstrip("b")[1:], width)
+            return elide(repr(value[:half]) + repr(value[-half:]), width)
         return elide(repr(value), width)
     except Exception as error:
         return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"

@@ -128,10 +128,8 @@ def _choose(events: list[Event], first: str | None) -> list[Event | None]:
     errors = [i for i, e in enumerate(events) if e.kind == "error"]
     # Half of the room is for the end of the failing client's story; the end of all stories fills the rest.
     picked = set(errors[-4:]) | set(ours[-_MAX_EVENTS // 2 :])
-    for i in range(len(events) - 1, -1, -1):
-        if len(picked) >= _MAX_EVENTS:
-            break
-        picked.add(i)
+    others = [i for i in range(len(events)) if i not in picked]
+    picked |= set(others[len(picked) - _MAX_EVENTS :])
     chosen: list[Event | None] = []
     previous = -1
     for i in sorted(picked):

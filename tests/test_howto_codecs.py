@@ -1,0 +1,76 @@
+"""The examples of ``docs/howto/codecs.rst``, run as they stand there."""
+
+import pathlib
+import re
+import textwrap
+import types
+import unittest
+
+PAGE = pathlib.Path(__file__).parent.parent / "docs" / "howto" / "codecs.rst"
+
+
+def examples():
+    """Return the Python code below each heading of the page, with its line breaks in place."""
+    found = {}
+    heading = r"^(?P<title>.+)\n---+\n"
+    block = r"^\.\. code-block:: python\n\n(?P<code>(?:(?: {4}.*)?\n)+)"
+    text = PAGE.read_text("utf-8")
+    title = None
+    for match in re.finditer(f"{heading}|{block}", text, re.MULTILINE):
+        title = match["title"] or title
+        if match["code"]:
+            # As many empty lines in front as the page has, so that a failure shows the line of the page.
+            found.setdefault(title, []).append(
+                "\n" * text.count("\n", 0, match.start("code")) + textwrap.dedent(match["code"])
+            )
+    return found
+
+
+def run(code):
+    """Run the test cases that ``code`` defines, and return their result."""
+    module = types.ModuleType("example")
+    exec(compile(code, str(PAGE), "exec"), vars(module))
+    cases = [value for value in vars(module).values() if getattr(value, "__module__", None) == "example"]
+    loader = unittest.TestLoader()
+    suite = unittest.TestSuite(
+        loader.loadTestsFromTestCase(case)
+        for case in cases
+        if isinstance(case, type) and issubclass(case, unittest.TestCase)
+    )
+    result = unittest.TestResult()
+    suite.run(result)
+    return result
+
+
+class CodecsPageTest(unittest.TestCase):
+    """Page and behaviour do not part."""
+
+    def assert_passes(self, title):
+        """The section has one example, which passes as it stands there."""
+        (code,) = examples()[title]
+        result = run(code)
+        self.assertEqual([text for _, text in result.errors + result.failures], [])
+        self.assertEqual((result.testsRun, result.skipped), (1, []))
+
+    def test_sections(self):
+        """The page has three examples, and each is run below."""
+        self.assertEqual(list(examples()), ["msgpack", "Protocol Buffers", "pydantic"])
+
+    def test_msgpack(self):
+        """Values travel as msgpack."""
+        self.assert_passes("msgpack")
+
+    def test_protobuf(self):
+        """Values travel as protobuf's messages."""
+        self.assert_passes("Protocol Buffers")
+
+    def test_pydantic(self):
+        """Values are models of pydantic's."""
+        self.assert_passes("pydantic")
+
+    def test_example_that_is_wrong(self):
+        """An example that expects what does not come would fail here."""
+        (code,) = examples()["pydantic"]
+        result = run(code.replace('await client.expect(Joined(user="ann"))', 'await client.expect(Joined(user="bob"))'))
+        self.assertEqual(len(result.failures), 1)
+        self.assertIn("Joined(type='joined', user='bob'), got Joined(type='joined', user='ann')", result.failures[0][1])

@@ -1,0 +1,273 @@
+"""What happened on every connection, in order."""
+
+import unittest
+
+from tornado_wstest.errors import UsageError
+from tornado_wstest.transcript import KINDS, Event, Transcript, mask_headers, mask_query
+
+
+class RudeError(Exception):
+    """An exception that cannot be printed."""
+
+    def __str__(self):
+        raise KeyError("no")
+
+
+def raised(error):
+    """Return ``error`` with the traceback of having been raised here."""
+    try:
+        raise error
+    except type(error):
+        return error
+
+
+class TranscriptTestCase(unittest.TestCase):
+    """A transcript whose clock goes on by a second an event."""
+
+    def setUp(self):
+        self.seconds = 0
+        self.transcript = Transcript(self.now)
+
+    def now(self):
+        """Return the seconds since the first event."""
+        self.seconds += 1
+        return self.seconds - 1
+
+    def record(self, *events):
+        """Record ``(client, kind, payload)`` for each."""
+        return [self.transcript.record(*event) for event in events]
+
+    def lines(self, **options):
+        """Return the lines of the drawing below its head."""
+        return self.transcript.render(**options).splitlines()[1:]
+
+
+class SequenceTest(TranscriptTestCase):
+    """A transcript is a sequence of events."""
+
+    def test_record_returns_the_event(self):
+        """An event has the time of its record, and is what the sequence holds."""
+        self.record(("ann", "connect", "/"))
+        event = self.transcript.record("ann", "ping", b"x", outgoing=True)
+        self.assertEqual(event, Event(1, "ann", "ping", b"x", True))
+        self.assertIs(self.transcript[1], event)
+
+    def test_transcript_is_a_sequence(self):
+        """It has a length, items, slices, and can be gone through."""
+        events = self.record(("ann", "sent", "a"), ("ann", "received", "b"), ("bob", "sent", "c"))
+        self.assertEqual(len(self.transcript), 3)
+        self.assertEqual(list(self.transcript), events)
+        self.assertEqual((self.transcript[-1], self.transcript[:2]), (events[2], events[:2]))
+        self.assertIn(events[0], self.transcript)
+
+    def test_mark_is_an_event(self):
+        """A mark concerns no client unless one is named."""
+        self.transcript.mark("both are here")
+        self.transcript.mark("so am I", client="ann")
+        self.assertEqual(
+            [(e.client, e.kind, e.payload) for e in self.transcript],
+            [("", "mark", "both are here"), ("ann", "mark", "so am I")],
+        )
+
+    def test_mark_that_is_no_text(self):
+        """A mark is a str."""
+        with self.assertRaisesRegex(UsageError, "a mark is a str, not 1"):
+            self.transcript.mark(1)
+
+
+class EventTest(unittest.TestCase):
+    """One event on one line."""
+
+    def test_event_on_one_line(self):
+        """str() of an event of each kind is one line that names client and kind."""
+        for kind in KINDS:
+            payload = ValueError("a\nb") if kind == "error" else "a\nb"
+            line = str(Event(1.5, "ann", kind, payload))
+            self.assertRegex(line, rf"^1\.500 ann {kind} ")
+            self.assertNotIn("\n", line)
+
+    def test_event_of_a_huge_message(self):
+        """A long payload is elided."""
+        self.assertLess(len(str(Event(0, "ann", "received", b"x" * 1_000_000))), 130)
+
+    def test_event_of_an_error_that_cannot_be_printed(self):
+        """An exception whose str raises is named all the same."""
+        self.assertEqual(
+            str(Event(0, "ann", "error", RudeError())),
+            "0.000 ann error the server raised RudeError whose str raised KeyError",
+        )
+
+
+class RenderTest(TranscriptTestCase):
+    """The drawing."""
+
+    def test_render_nothing(self):
+        """Without events it says so."""
+        self.assertEqual(self.transcript.render(), "transcript: nothing happened on any connection")
+
+    def test_render_each_kind(self):
+        """Every kind of event has its arrow and its words."""
+        self.record(
+            ("ann", "connect", "/chat"),
+            ("bob", "reject", "403 Forbidden"),
+            ("ann", "sent", "foo"),
+            ("ann", "received", b"\x00"),
+            ("ann", "ping", b""),
+            ("ann", "pong", b"x"),
+        )
+        self.transcript.record("ann", "ping", b"y", outgoing=True)
+        self.transcript.record("ann", "close", "1000 'bye'", outgoing=True)
+        self.record(("ann", "close", None), ("", "mark", "done"), ("ann", "error", ValueError("no")))
+        self.assertEqual(
+            str(self.transcript).splitlines(),
+            [
+                "transcript (seconds, client, --> to the server, <-- from it, * unread):",
+                "    0.000  ann --> connect /chat",
+                "    1.000  bob <-- reject 403 Forbidden",
+                "    2.000  ann --> 'foo'",
+                "    3.000  ann <-- b'\\x00'",
+                "    4.000  ann <-- ping",
+                "    5.000  ann <-- pong b'x'",
+                "    6.000  ann --> ping b'y'",
+                "    7.000  ann --> close 1000 'bye'",
+                "    8.000  ann <-- close",
+                "    9.000          -- done",
+                "   10.000  ann !!! the server raised ValueError: no",
+            ],
+        )
+
+    def test_render_unread(self):
+        """A message that nobody has taken is marked; one that looks the same is not."""
+        self.transcript = Transcript(lambda: 0.0)
+        _, second = self.record(("ann", "received", "foo"), ("ann", "received", "foo"))
+        self.assertEqual(self.lines(unread=[second]), ["    0.000  ann <-- 'foo'", "    0.000  ann <--*'foo'"])
+
+    def test_render_names_in_a_column(self):
+        """Names of different lengths stand in one column, at most 24 characters wide."""
+        self.record(("ann", "sent", "a"), ("n" * 30, "sent", "b"))
+        self.assertEqual(self.lines()[0], f"    0.000  {'ann':<24} --> 'a'")
+        self.assertEqual(self.lines()[1], "    1.000  nnnnnnnnnnnn ... nnnnnnn --> 'b'")
+
+    def test_render_a_long_payload(self):
+        """Payloads are elided, each kind to its own length."""
+        long = "x" * 1000
+        self.record(("a", "sent", long), ("a", "ping", long), ("a", "mark", long), ("a", "connect", long))
+        self.record(("a", "error", ValueError(long)))
+        for line, width in zip(self.lines(), (100, 45, 203, 108, 118), strict=True):
+            self.assertEqual(len(line), 17 + width)
+            self.assertIn(" ... ", line)
+
+    def test_render_line_breaks(self):
+        """No payload breaks its line."""
+        self.record(("a", "sent", "x\ny"), ("a", "mark", "x\ny"), ("a", "close", "1000 x\r\ny"))
+        self.record(("a", "error", ValueError("x\ny")))
+        self.assertEqual(len(self.lines()), 4)
+        self.assertTrue(all("x" in line and "y" in line for line in self.lines()))
+
+    def test_render_an_error_with_its_place(self):
+        """An exception is shown once, in one line, with the line of code that raised it."""
+        self.record(("ann", "error", raised(ValueError("no room"))))
+        self.assertRegex(
+            "\n".join(self.lines()),
+            r"^    0\.000  ann !!! the server raised ValueError: no room \(.*test_transcript\.py:\d+ in raised\)$",
+        )
+
+
+class LimitTest(TranscriptTestCase):
+    """At most 40 events are drawn."""
+
+    def talk(self, client, count):
+        """Record as many messages."""
+        return self.record(*((client, "sent", f"{client} {number}") for number in range(count)))
+
+    def test_limit_is_not_reached(self):
+        """Forty events are drawn whole."""
+        self.talk("ann", 40)
+        self.assertEqual(len(self.lines()), 40)
+
+    def test_limit_is_passed(self):
+        """Of more, the last forty are drawn, after a gap, and the others counted."""
+        self.talk("ann", 50)
+        lines = self.lines()
+        self.assertEqual((lines[0], lines[-1]), ("   ...", "   (10 of 50 events left out)"))
+        self.assertEqual([line.split()[-1] for line in lines[1:-1]], [f"{n}'" for n in range(10, 50)])
+
+    def test_limit_of_the_failing_client(self):
+        """The last twenty events of the failing client stay, however long ago; the end of all fills the rest."""
+        self.talk("ann", 30)
+        self.talk("bob", 60)
+        lines = self.lines(first="ann")
+        self.assertEqual(
+            [line for line in lines if "ann" in line], [f"{n:9.3f}  ann --> 'ann {n}'" for n in range(10, 30)]
+        )
+        self.assertEqual([line.split()[-1] for line in lines if "bob" in line], [f"{n}'" for n in range(40, 60)])
+        self.assertEqual((lines[0], lines[21], lines[-1]), ("   ...", "   ...", "   (50 of 90 events left out)"))
+
+    def test_limit_of_a_client_without_events(self):
+        """A failing client that nothing happened to changes nothing."""
+        self.talk("ann", 50)
+        self.assertEqual(self.lines(first="eve"), self.lines())
+
+    def test_limit_keeps_errors(self):
+        """The last four errors stay, each of them once, whoever they concern."""
+        self.record(*(("ann", "error", ValueError(f"error {n}")) for n in range(5)))
+        self.talk("bob", 60)
+        for first in (None, "ann", "bob"):
+            with self.subTest(first=first):
+                text = self.transcript.render(first=first)
+                self.assertEqual([text.count(f"error {n}") for n in range(1, 5)], [1, 1, 1, 1])
+
+    def test_limit_in_order(self):
+        """What is drawn stays in its order, and no event is drawn twice."""
+        for client in ("ann", "bob") * 30:
+            self.talk(client, 1)
+        times = [float(line.split()[0]) for line in self.lines(first="ann") if "-->" in line]
+        self.assertEqual(times, sorted(set(times)))
+        self.assertEqual(len(times), 40)
+
+    def test_limit_column(self):
+        """Only the names that are drawn make the column."""
+        self.talk("a-name-that-is-long", 1)
+        self.talk("ann", 60)
+        self.assertRegex(self.lines()[1], r"^   21\.000  ann --> ")
+
+
+class MaskTest(unittest.TestCase):
+    """Secrets stay out of the drawing."""
+
+    def test_mask_query(self):
+        """Values named like secrets are hidden, others are not, and nothing moves."""
+        self.assertEqual(
+            mask_query("/chat?room=den&access_token=abc&x&password=&api_key=a=b"),
+            "/chat?room=den&access_token=***&x&password=***&api_key=***",
+        )
+
+    def test_mask_query_of_no_query(self):
+        """A path without a query stays as it is, whatever its name."""
+        for path in ("/token", "/chat?", "/chat?token", "/"):
+            self.assertEqual(mask_query(path), path)
+
+    def test_mask_names_of_secrets(self):
+        """Every usual name of a secret is known, in any case."""
+        for name in (
+            "Auth",
+            "cookie",
+            "CREDENTIALS",
+            "jwt",
+            "key",
+            "passwd",
+            "pwd",
+            "secret",
+            "sessionid",
+            "sig",
+            "_xsrf",
+        ):
+            with self.subTest(name=name):
+                self.assertEqual(mask_query(f"/?{name}=abc"), f"/?{name}=***")
+
+    def test_mask_headers(self):
+        """Cookies and authorization are hidden, other headers are shown, long ones elided."""
+        headers = [("Cookie", "a=b"), ("Authorization", "Basic x"), ("X-Room", "den"), ("X-Long", "x" * 100)]
+        text = mask_headers(headers)
+        self.assertTrue(text.startswith("Cookie: ***, Authorization: ***, X-Room: den, X-Long: xxx"))
+        self.assertEqual(len(text), len("Cookie: ***, Authorization: ***, X-Room: den, X-Long: ") + 60)
