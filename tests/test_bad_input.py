@@ -1026,6 +1026,23 @@ class UsedTooLateTest(BadInputTestCase):
 
         asyncio.run(main())
 
+    @unittest.expectedFailure
+    def test_handler_of_a_tester_that_is_over(self):
+        """A handler whose opening handshake was never answered does not outlive the tester in a loop that goes on."""
+
+        async def main():
+            with self.assertRaises(MessageTimeout):
+                async with WebSocketTester(make_app(), timeout=0.05) as tester:
+                    await tester.client("/slow")
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            self.log.records.clear()
+            self.assertEqual(others, set())
+
+        asyncio.run(main())
+
     def test_client_of_a_test_that_is_over(self):
         """A client that a test has kept says that it is closed."""
         kept = []
