@@ -159,7 +159,7 @@ class WebSocketTestClient:
                 wire.connection.ping(payload)
                 await self._end.wait(lambda: True if pong.done() else NOT_YET, timeout, "a pong")
             except WebSocketClosedError:
-                raise self._end.closed_error("a pong") from None
+                raise self._end.closed_error("waited for a pong") from None
             finally:
                 del self._end.pongs[payload]
             return loop.time() - started
@@ -280,7 +280,7 @@ class WebSocketTestClient:
                 self._taken(self._inbox.waiting.popleft())
             return [candidates[index] for index in assigned]
 
-        found = await self._end.wait(attempt, timeout, f"in any order: {listed(expected)}")
+        found = await self._end.wait(attempt, timeout, f"{listed(expected)}, in any order")
         return [_value(received) for received in found]
 
     async def expect_nothing(
@@ -312,7 +312,7 @@ class WebSocketTestClient:
             if matching is None or received.is_as(matching):
                 raise not_silent(self.name, matching, received, self._inbox.waiting)
         if self.closed and not self._end.ending_is_known:
-            raise self._end.closed_error("silence")
+            raise self._end.closed_error("expected nothing")
         due = self._end.around.settling.next_timer()
         reach = f"; the next timer is due in {due:.3g} s" if due is not None and due < 60 else ""
         self._end.record("mark", f"nothing{'' if matching is None else ' like ' + describe(matching)}{reach}")
@@ -332,15 +332,19 @@ class WebSocketTestClient:
         """
         __tracebackhide__ = True
 
+        if code is not None and type(code) is not int:
+            raise UsageError(f"a close code is a number, not {show(code)}")
+
         def attempt() -> bool | NotYet:
             if self._inbox.waiting:
                 raise unread_before_close(self.name, self._inbox)
             return True if self.closed else NOT_YET
 
-        await self._end.wait(attempt, timeout, "a close", even_closed=True)
+        wanted = "a close" if code is None else f"a close with {close_text(code, reason)}"
+        await self._end.wait(attempt, timeout, wanted, even_closed=True)
         actual_code, actual_reason = self._end.code_and_reason()
         if (code is not None and actual_code != code) or (reason is not None and actual_reason != reason):
-            raise self._end.closed_error(f"a close with {close_text(code, reason)}")
+            raise self._end.closed_error(f"expected a close with {close_text(code, reason)}")
         self._end.ending_is_known = True
         return actual_code
 
@@ -551,6 +555,7 @@ class WebSocketTestClient:
                 # An open() that awaits is given until it has finished, or waits for something itself.
                 await self._end.settle(None)
         except BaseException:
+            self._end.is_silent = True
             await self.end()
             raise
 
@@ -559,7 +564,7 @@ class WebSocketTestClient:
         await self._end.end()
 
     def closed_error(self, wanted: str) -> ConnectionClosed:
-        """Return what to raise where ``wanted`` cannot come, because the connection is closed."""
+        """Return what to raise where the connection is closed, and the client ``wanted`` something."""
         return self._end.closed_error(wanted)
 
     def unread_events(self) -> list[Event]:

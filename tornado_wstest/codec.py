@@ -60,8 +60,10 @@ class Codec:
 
         Raises `UsageError` for a value that cannot be encoded.
         """
-        if isinstance(value, (str, bytes)):
+        if isinstance(value, bytes):
             return value
+        if isinstance(value, str):
+            return _checked_text(value)
         if isinstance(value, (bytearray, memoryview)):
             return bytes(value)
         try:
@@ -73,7 +75,7 @@ class Codec:
             ) from error
         if not isinstance(message, (str, bytes)):
             raise UsageError(f"the codec encoded {show(value)} as {show(message)}; it must return str or bytes")
-        return message
+        return _checked_text(message) if isinstance(message, str) else message
 
     def to_value(self, message: Message) -> Any:
         """Return the value of ``message``, or `UNDECODABLE`. Never raises."""
@@ -81,6 +83,16 @@ class Codec:
             return self.decode(message)
         except Exception:
             return UNDECODABLE
+
+
+def _checked_text(text: str) -> str:
+    """Return ``text`` if it can travel: a text message is UTF-8 (RFC 6455, section 5.6)."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{show(text)} cannot be sent as text: it is no UTF-8 ({error.reason})") from None
+    return text
 
 
 def _decode_json(message: Message) -> Any:

@@ -77,6 +77,8 @@ class Endpoint:
         """Does the test know of the close: by its own doing, or by `expect_closed`?"""
         self.wire: Wire | None = None
         self.served: Served | None = None
+        self.is_silent = False
+        """Does what happens from now on concern nobody, because the client has failed?"""
         self._failure: Exception | None = None
 
     # Beginning
@@ -85,9 +87,11 @@ class Endpoint:
         """Make the opening handshake."""
         __tracebackhide__ = True
         around = self.around
+        self.is_silent = False
         url, request = around.plan(plan.path, plan.options)
         if self.wire is not None:
             self._leave_nothing_open(self.wire)
+            self.wire = None
         self.ended = around.settling.loop.create_future()
         self.ending_is_known = False
         self.served = None
@@ -105,7 +109,7 @@ class Endpoint:
         connection.on_ping = self._on_ping  # type: ignore[method-assign]
         self.served = around.server.find(self.wire.key) if around.server is not None else None
         if self.served is not None:
-            self.served.client = self.name
+            self.served.watch.name(self.served, self.name)
 
     # What arrives
 
@@ -127,8 +131,11 @@ class Endpoint:
     def _on_close(self) -> None:
         if not self.ended.done():
             self.ended.set_result(None)
-            # Later, because the wire is not there yet if the connection ended in the turn that opened it.
-            self.around.settling.loop.call_soon(self._record_close)
+            if self.wire is not None:
+                self._record_close()
+            else:
+                # The connection ended in the turn that opened it: the wire will be there in the next.
+                self.around.settling.loop.call_soon(self._record_close)
             self.inbox.wake()
 
     def _record_close(self) -> None:
@@ -158,6 +165,8 @@ class Endpoint:
 
     def record(self, kind: str, payload: Any, *, outgoing: bool = False) -> Event:
         """Add to the transcript."""
+        if self.is_silent:
+            return Event(0, self.name, kind, payload, outgoing)
         return self.around.transcript.record(self.name, kind, payload, outgoing=outgoing)
 
     # Waiting
@@ -177,7 +186,7 @@ class Endpoint:
             self.raise_failure()
             result = attempt()
             if result is NOT_YET and self.ended.done() and not even_closed:
-                raise self.closed_error(wanted)
+                raise self.closed_error(f"waited for {wanted}")
             return result
 
         try:
@@ -213,7 +222,7 @@ class Endpoint:
         __tracebackhide__ = True
         self.raise_failure()
         if self.wire is None or self.ended.done() or self.wire.connection.protocol is None:
-            raise self.closed_error(f"the server, to {purpose}")
+            raise self.closed_error(f"cannot {purpose}")
         return self.wire
 
     def some_wire(self) -> Wire:
@@ -235,15 +244,20 @@ class Endpoint:
         return self.wire.close_code, self.wire.connection.close_reason or ""
 
     def closed_error(self, wanted: str) -> ConnectionClosed:
-        """Return what to raise where ``wanted`` cannot come, because the connection is closed."""
+        """Return what to raise where the connection is closed.
+
+        :arg wanted: what the client does, as in "waited for a message"
+        """
         code, reason = self.code_and_reason()
         caught = self.around.server.watch.first_of(self.served) if self.around.server is not None else None
         by_us = " by the test" if self.ending_is_known and caught is None else ""
         because = f"\n{caught}" if caught is not None else ""
         unread = f"\n{plural(len(self.inbox), 'message')} unread" if len(self.inbox) else ""
+        if caught is None and not self.ending_is_known:
+            because = f"\nif it should close: await client.expect_closed({code})"
         error = ConnectionClosed(
-            f"{self.name} waited for {wanted}, but the connection was closed{by_us}"
-            f" with {close_text(code, reason)}{because}{unread}",
+            f"{self.name} {wanted}, but the connection was closed{by_us} with {close_text(code, reason)}"
+            f"{because}{unread}",
             client=self.name,
             code=code,
             reason=reason,
@@ -256,12 +270,13 @@ class Endpoint:
     async def write(self, message: Message, timeout: float | None) -> None:
         """Send a message, and wait until the kernel has it."""
         __tracebackhide__ = True
+        self.seconds(timeout)
         wire = self.open_wire(f"send {show(message, 80)}")
         self.record("sent", message)
         try:
             future = wire.connection.write_message(message, binary=isinstance(message, bytes))
         except WebSocketClosedError:
-            raise self.closed_error(f"the server, to send {show(message, 80)}") from None
+            raise self.closed_error(f"cannot send {show(message, 80)}") from None
         if wire.stream.writing():
             await self.flush(future, timeout, show(message, 80))
 
@@ -270,13 +285,14 @@ class Endpoint:
     async def close(self, start: Callable[[Wire], None], payload: str, timeout: float | None) -> None:
         """Begin to close with ``start``, and wait until both sides know that the connection is over."""
         __tracebackhide__ = True
+        seconds = self.seconds(timeout)
         if self.wire is None or self.ending_is_known:
             return
         self.ending_is_known = True
         if not self.ended.done():
             self.record("close", payload, outgoing=True)
             start(self.wire)
-        await self._wait_for_end(self.wire, self.seconds(timeout))
+        await self._wait_for_end(self.wire, seconds)
 
     async def end(self) -> None:
         """Close without a word, whatever the state: when a test is over, or has failed."""

@@ -103,6 +103,9 @@ class discard_until(_Step):
 class discard_all(_Step):
     """Take all messages that arrive until the app has settled: a greeting of unknown length.
 
+    What comes from outside the test's process (a shell, a database) may come later than that: `discard_until`
+    waits for it.
+
     ::
 
         handshake = discard_all()
@@ -116,7 +119,7 @@ class discard_all(_Step):
     async def _run(self, client: "WebSocketTestClient", kwargs: Mapping[str, Any]) -> list[Message]:
         messages = await client.receive_all()
         if client.closed:
-            raise client.closed_error("the messages of the greeting")
+            raise client.closed_error("waited for the messages of the greeting")
         return messages
 
 

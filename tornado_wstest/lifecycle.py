@@ -9,23 +9,25 @@ import functools
 import inspect
 import types
 import unittest
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
-from tornado.testing import AsyncHTTPTestCase, gen_test
+from tornado.testing import AsyncHTTPTestCase, AsyncTestCase, gen_test
 
 from .errors import UsageError
 from .handshake import Handshake, check_handshake
 from .server import check_app
+from .simulation.tasks import is_library
 from .tester import WebSocketTester
-from .text import nearest
+from .text import nearest, show
 
 __all__ = [
     "ExplainedSubTest",
     "begin",
     "check_bases",
     "check_settings",
+    "close_app",
     "checked_app",
     "end",
     "handshake_of",
@@ -53,7 +55,7 @@ def tester_of(case: Any) -> WebSocketTester:
 
 def tester_with_options(case: Any) -> WebSocketTester:
     tester = tester_of(case)
-    tester.options = case.get_ws_options() or {}
+    tester.options = checked_mapping(case, "get_ws_options", case.get_ws_options())
     return tester
 
 
@@ -88,6 +90,13 @@ def set_up_base(case: Any, set_up: Callable[[], None]) -> None:
         raise
 
 
+def checked_mapping(case: Any, name: str, options: Any) -> Mapping[str, Any]:
+    """Return what a hook returned if it is a mapping of keyword arguments."""
+    if not isinstance(options, Mapping):
+        raise UsageError(f"{type(case).__name__}.{name}() returns a mapping of options, not {show(options)}")
+    return options
+
+
 def checked_app(case: Any, app: Any) -> Any:
     check_app(app, f"{type(case).__name__}.get_app()")
     return app
@@ -108,7 +117,9 @@ async def begin(case: Any) -> None:
         grace=case.ws_grace,
         network=case.ws_network,
         fail_on_server_error=case.fail_on_server_error,
-        httpserver_options=None if http_server is not None else case.get_httpserver_options(),
+        httpserver_options=None
+        if http_server is not None
+        else checked_mapping(case, "get_httpserver_options", case.get_httpserver_options()),
     )
     handshake_of(case)
     adopt = (http_server, case.get_http_port()) if http_server is not None else None
@@ -126,7 +137,7 @@ async def end(case: Any, error: BaseException | None) -> None:
         return
     async with AsyncExitStack() as closing:
         if app is not None:
-            closing.push_async_callback(_close_app, case, app)
+            closing.push_async_callback(close_app, case, app)
         closing.push_async_callback(_close_tester, case, tester)
         closing.push_async_exit(stack)
         if error is None:
@@ -142,11 +153,14 @@ async def _close_tester(case: Any, tester: WebSocketTester) -> None:
     try:
         await tester.close()
     except AssertionError as error:
+        if case._ws_body_failed:
+            return
         tester.explain(error)
         raise
 
 
-async def _close_app(case: Any, app: Any) -> None:
+async def close_app(case: Any, app: Any) -> None:
+    """Call the test case's `close_app`, async or not."""
     await resolved(case.close_app(app))
 
 
@@ -199,6 +213,7 @@ def wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
             raise
         except BaseException as error:
             case._ws_body_failed = True
+            _begin_traceback_at_the_test(error)
             if (tester := vars(case).get("wstest")) is not None:
                 tester.explain(error)
             raise
@@ -207,6 +222,15 @@ def wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
         # functools.wraps marks it as what it wraps, but it is no coroutine function.
         del test.__wrapped__
     return test
+
+
+def _begin_traceback_at_the_test(error: BaseException) -> None:
+    """Leave out the frames that run the test: ours, Tornado's, asyncio's."""
+    traceback = error.__traceback__
+    while traceback is not None and is_library(traceback.tb_frame.f_code.co_filename):
+        traceback = traceback.tb_next
+    if traceback is not None:
+        error.__traceback__ = traceback
 
 
 def _unbound(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -273,6 +297,12 @@ class ExplainedSubTest:
 def check_bases(cls: type, mixin: type) -> None:
     """Raise `UsageError` if a test case stands before the mixin: its ``setUp`` would hide ours."""
     mro = cls.__mro__
+    if unittest.TestCase in mro and AsyncTestCase not in mro:
+        raise UsageError(
+            f"{cls.__name__}: WebSocketTestMixin goes over a test case of tornado.testing (AsyncTestCase,"
+            " AsyncHTTPTestCase, AsyncHTTPSTestCase)\n"
+            "in another test case, use WebSocketTester: async with WebSocketTester(make_app()) as wstest"
+        )
     before = [base for base in mro[1 : mro.index(mixin)] if not issubclass(base, mixin)]
     test_case = next((base for base in before if issubclass(base, unittest.TestCase)), None)
     if test_case is not None:

@@ -151,6 +151,13 @@ def _check_options(options: Mapping[str, Any], callbacks: bool) -> None:
             "on_message_callback= is taken: a client of this package receives its messages that way\n"
             "use ws_connect() for a plain connection with a callback of your own"
         )
+    for name in ("connect_timeout", "request_timeout"):
+        if options.get(name) is not None:
+            check_timeout(options[name], name)
+    for name in ("ping_interval", "ping_timeout", "max_message_size"):
+        value = options.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
+            raise UsageError(f"{name} is a number, 0 or more, not {show(value)}")
 
 
 def _headers(headers: Any) -> HTTPHeaders:
@@ -208,6 +215,6 @@ def _subprotocols(subprotocols: Any) -> list[str]:
     if isinstance(subprotocols, str) or not isinstance(subprotocols, Iterable):
         raise UsageError(f"subprotocols= is a list of names, not {show(subprotocols)}")
     names = list(subprotocols)
-    if not all(isinstance(name, str) and name for name in names):
+    if not all(isinstance(name, str) and name and name.isprintable() for name in names):
         raise UsageError(f"subprotocols= is a list of names, not {show(names)}")
     return names

@@ -53,6 +53,7 @@ class AppServer:
         self.protocol = "http"
         self.served: dict[Served, None] = {}
         """What the server knows of each connection that has not ended, oldest first."""
+        self._unclaimed: dict[str, Served] = {}
         self._options = dict(httpserver_options or {})
         self._transcript = transcript
         self._http_server: HTTPServer | None = None
@@ -153,7 +154,8 @@ class AppServer:
 
     def find(self, key: str) -> Served | None:
         """Return the connection whose opening handshake had this ``Sec-WebSocket-Key``."""
-        return next((served for served in reversed(self.served) if served.key == key), None)
+        open_one = next((served for served in reversed(self.served) if served.key == key), None)
+        return open_one or self._unclaimed.pop(key, None)
 
     def buffered(self, served: Served) -> int:
         """Return how many bytes the server holds for one client, the kernel's own buffers not counted.
@@ -202,12 +204,15 @@ class AppServer:
     def _watch_http_end(self, server_conn: object) -> None:
         """Stands for `HTTPServer.on_close`: the connection is closed, or has become a websocket."""
         served = Served.current()
-        if served is not None and not served.is_open:
+        if served is not None and not served.is_open and not served.tasks:
             self._forget(served)
         self._on_close(server_conn)
 
     def _forget(self, served: Served) -> None:
         self.served.pop(served, None)
+        if served.key and not served.client:
+            # Its client may still come and ask: the connection ended while it was being opened.
+            self._unclaimed[served.key] = served
 
 
 def check_app(app: object, where: str) -> None:

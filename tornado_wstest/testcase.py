@@ -21,6 +21,7 @@ from .lifecycle import (
     check_bases,
     check_settings,
     checked_app,
+    close_app,
     end,
     handshake_of,
     resolved,
@@ -285,7 +286,11 @@ class WebSocketTestMixin(_Base):
     def get_http_server(self) -> HTTPServer:
         """Called by `AsyncHTTPTestCase` right after `get_app`; runs an async one to its end."""
         self._app = checked_app(self, run(self, resolved(self._app)))
-        server: HTTPServer = super().get_http_server()  # type: ignore[misc]
+        try:
+            server: HTTPServer = super().get_http_server()  # type: ignore[misc]
+        except BaseException:
+            run(self, close_app(self, self._app))
+            raise
         return server
 
     def execute_example(self, function: Callable[[], Any]) -> Any:

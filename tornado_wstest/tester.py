@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import inspect
 import itertools
+import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from types import TracebackType
@@ -34,6 +35,7 @@ __all__ = ["WebSocketTester", "connect", "default_timeout"]
 
 __unittest = True
 
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _CLASS_HANDSHAKE: Any = object()
 
 
@@ -184,6 +186,8 @@ class WebSocketTester:
 
     def explain(self, error: BaseException) -> None:
         """Add to an exception that fails the test what is known: the transcript, and the server's exception."""
+        if isinstance(error, (WSTestFailure, UsageError)):
+            _end_traceback_at_the_test(error)
         if self._loop is None or any("transcript" in note for note in getattr(error, "__notes__", ())):
             return
         self.server.watch.note_told(error)
@@ -288,6 +292,8 @@ class WebSocketTester:
         """
         __tracebackhide__ = True
         self._alive()
+        if type(status) is not int:
+            raise UsageError(f"status is a number such as 403, not {show(status)}")
         url, request = self._plan(path, options)
         try:
             connection = await self._connect(url, request)
@@ -297,7 +303,8 @@ class WebSocketTester:
             if error.code != status:
                 raise WSTestFailure(
                     f"{request.path} was rejected with {error.code} {error.message}, expected {status}\n"
-                    f"its body: {elide(error.response.body.decode(errors='replace'), 400)!r}"
+                    f"its body: {elide(error.response.body.decode(errors='replace'), 400)!r}\n"
+                    f"if that is as it should be: expect_rejected({request.path!r}, status={error.code})"
                 ) from None
             if status == 500:
                 for caught in self.server.watch.untold():
@@ -510,10 +517,9 @@ class WebSocketTester:
         for caught in errors:
             caught.was_told = True
         first = errors[0]
-        others = "".join(f"\nand then {caught}" for caught in errors[1:6])
-        connection = f" on the connection of {first.served.client}" if first.served.client else ""
+        others = "".join(f"\nand then {caught.with_client()}" for caught in errors[1:6])
         raise ServerError(
-            f"{first}{connection}{others}\n"
+            f"{first.with_client()}{others}\n"
             "if this is as it should be, expect it: async with expect_server_error("
             f"{type(first.exception).__name__}): ...",
             client=first.served.client or None,
@@ -583,6 +589,21 @@ def connect(url: str, **options: Any) -> contextlib.AbstractAsyncContextManager[
     if options.get("handshake") is not None:
         check_handshake(options["handshake"])
     return _connected(url, **options)
+
+
+def _end_traceback_at_the_test(error: BaseException) -> None:
+    """Leave out the frames of this package behind the line of the test that called it.
+
+    unittest does this for exceptions whose class is `AssertionError` itself, not for its subclasses.
+    """
+    last = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        if not traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+            last = traceback
+        traceback = traceback.tb_next
+    if last is not None:
+        last.tb_next = None
 
 
 class _Raised:

@@ -63,6 +63,15 @@ class Transcript(Sequence[Event]):
         self._add(event)
         return event
 
+    def rename(self, event: Event, client: str) -> Event:
+        """Say whose event it was, which was not known when it was recorded."""
+        renamed = event._replace(client=client)
+        for index in range(len(self._events) - 1, -1, -1):
+            if self._events[index] is event:
+                self._events[index] = renamed
+                break
+        return renamed
+
     def mark(self, text: str, *, client: str = "") -> Event:
         """Leave a note of the test's own between the events."""
         if not isinstance(text, str):

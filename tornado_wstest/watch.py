@@ -34,13 +34,13 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import Finish, HTTPError, RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from .transcript import Transcript
+from .transcript import Event, Transcript
 
 __all__ = ["Caught", "Expectation", "ServerWatch", "Served", "run_as"]
 
 _current: contextvars.ContextVar["Served | None"] = contextvars.ContextVar("tornado_wstest.served", default=None)
 
-_LOGGERS = ("tornado.application", "asyncio")
+_LOGGERS = ("tornado.application", "asyncio", "tornado.access", "tornado.general")
 _CALLBACKS = ("open", "on_message", "on_ping", "on_pong", "on_close", "select_subprotocol", "on_finish")
 _WRITE_WRAPPER = "WebSocketProtocol13.write_message.<locals>.wrapper"
 
@@ -87,7 +87,12 @@ class Served:
         self.open_finished = True
         if not self.closed.done():
             self.closed.set_result(None)
-        self._on_finish(self)
+        self.forget_if_over()
+
+    def forget_if_over(self) -> None:
+        """Leave the server's list when the connection is over and nothing of it runs any more."""
+        if self.closed.done() and not self.tasks:
+            self._on_finish(self)
 
     def cancel(self) -> None:
         """Cancel all that the handler has under way, in silence."""
@@ -161,7 +166,10 @@ class _Callback:
                 if isinstance(result, asyncio.Future):
                     result.add_done_callback(self._on_close_done)
             else:
-                return self._finish_later(result, closed_before)
+                later: Any = self._finish_later(result, closed_before)
+                # What keeps running is named by its coroutine.
+                later.__qualname__ = getattr(self._method, "__qualname__", later.__qualname__)
+                return later
         self._finished()
         return result
 
@@ -194,13 +202,18 @@ class _Callback:
 class Caught:
     """An exception that left a callback of a handler."""
 
-    def __init__(self, served: Served, exception: BaseException) -> None:
+    def __init__(self, served: Served, exception: BaseException, event: Event) -> None:
         self.served = served
         self.exception = exception
+        self.event = event
         self.was_told = False
         """Does a failure of the test show it already?"""
         self.was_excused = False
         """Did a filter drop its log record, as `ExpectLog` does?"""
+
+    def with_client(self) -> str:
+        """Return it as text, with the client on whose connection it was."""
+        return f"{self} on the connection of {self.served.client}" if self.served.client else str(self)
 
     def __str__(self) -> str:
         handler = type(self.served.handler).__name__ if self.served.handler is not None else "the app"
@@ -245,14 +258,20 @@ class ServerWatch:
         """Note that ``error`` left a callback of a handler; told again, or as a consequence, it counts once."""
         if served.being_cancelled or self._is_known(error):
             return
-        self._transcript.record(served.client, "error", error)
-        caught = Caught(served, error)
+        caught = Caught(served, error, self._transcript.record(served.client, "error", error))
         self.errors.append(caught)
         for expectation in reversed(self.expectations):
             if expectation.wants(error):
                 expectation.exception = expectation.exception or error
                 caught.was_excused = True
                 break
+
+    def name(self, served: Served, client: str) -> None:
+        """The client of a connection is known now: what it has raised already was on its connection."""
+        served.client = client
+        for caught in self.errors:
+            if caught.served is served:
+                caught.event = self._transcript.rename(caught.event, client)
 
     def suspect(self, served: Served, task: "asyncio.Task[Any]") -> None:
         """Remember a task of a handler that failed; someone may still take its exception."""
@@ -388,12 +407,12 @@ def _main_task_done(served: Served, task: "asyncio.Task[Any]") -> None:
     Up to Tornado 6.5.2 it never runs after an exception in an async `on_message`.
     """
     served.tasks.discard(task)
-    if served.is_open:
-        served.finish()
+    served.finish()
 
 
 def _task_done(served: Served, task: "asyncio.Task[Any]") -> None:
     served.tasks.discard(task)
+    served.forget_if_over()
     if not task.cancelled() and getattr(task, "_log_traceback", True):
         served.watch.suspect(served, task)
 

@@ -70,7 +70,7 @@ async def open_connection(
     except HTTPTimeoutError as error:
         raise MessageTimeout(
             f"no answer to the opening handshake of {request.path} within {options['request_timeout']:g} s ({error})\n"
-            "is the handler's prepare() or get() still waiting for something? raise the wait with timeout="
+            "is the handler's prepare() or get() still waiting for something? raise the wait with request_timeout="
         ) from None
     stream: Any = getattr(connection.protocol, "stream", None)
     if stream is not None and not stream.closed():

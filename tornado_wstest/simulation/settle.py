@@ -278,21 +278,25 @@ class _ForeignDescriptors:
 
     def _is_ours(self, fd: int) -> bool:
         """Is this a socket that listens here, or an end of a connection over one of our ports?"""
-        with contextlib.suppress(OSError):
-            # A socket object on a copy of the descriptor asks the kernel for its names, whoever owns it.
-            with socket.socket(fileno=_duplicate(fd)) as sock:
-                if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                    return True
-                names = [sock.getsockname(), sock.getpeername()]
-                return any(isinstance(name, tuple) and name[1] in self._ports for name in names)
+        # A socket object on a copy of the descriptor asks the kernel for its names, whoever owns it.
+        with contextlib.suppress(OSError), _socket_of(fd) as sock:
+            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                return True
+            names = [sock.getsockname(), sock.getpeername()]
+            return any(isinstance(name, tuple) and name[1] in self._ports for name in names)
         return False
 
 
-def _duplicate(fd: int) -> int:
+def _socket_of(fd: int) -> socket.socket:
     # On Windows a socket's number is a handle, which os.dup does not take.
     if sys.platform == "win32":
         raise OSError("cannot look into a socket here")
-    return os.dup(fd)
+    copy = os.dup(fd)
+    try:
+        return socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)  # it is a pipe or a terminal
+        raise
 
 
 def _is_test_limit(handle: asyncio.TimerHandle) -> bool:

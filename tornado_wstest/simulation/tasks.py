@@ -3,12 +3,15 @@
 import asyncio
 import functools
 import os
+import re
 import types
 from typing import Any
 
-__all__ = ["describe_callback", "describe_task", "place"]
+__all__ = ["describe_callback", "describe_task", "is_library", "place"]
 
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIBRARIES = tuple(os.path.dirname(module.__file__) for module in (asyncio, functools) if module.__file__)
+_AUTOMATIC_NAME = re.compile(r"Task-\d+|None")
 
 
 def describe_task(task: "asyncio.Task[Any]") -> str:
@@ -16,7 +19,8 @@ def describe_task(task: "asyncio.Task[Any]") -> str:
     coro = task.get_coro()
     name = getattr(coro, "__qualname__", None) or type(coro).__name__
     where = place(coro)
-    return f"{task.get_name()} in {name}{f' at {where}' if where else ''}"
+    own_name = "" if _AUTOMATIC_NAME.fullmatch(task.get_name()) else f"{task.get_name()} in "
+    return f"{own_name}{name}{f' at {where}' if where else ''}"
 
 
 def describe_callback(callback: Any, args: tuple[Any, ...] = ()) -> str:
@@ -39,7 +43,7 @@ def place(coro: Any) -> str:
     found = ""
     while coro is not None:
         frame = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None)
-        if isinstance(frame, types.FrameType) and not _is_library(frame.f_code.co_filename):
+        if isinstance(frame, types.FrameType) and not is_library(frame.f_code.co_filename):
             found = _location(frame.f_code.co_filename, frame.f_lineno)
         inner = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None)
         if isinstance(inner, asyncio.Task):
@@ -48,9 +52,10 @@ def place(coro: Any) -> str:
     return found
 
 
-def _is_library(file_name: str) -> bool:
+def is_library(file_name: str) -> bool:
+    """Is this a file of asyncio's, Tornado's or ours, and none of the user's?"""
     directory = os.path.dirname(file_name)
-    return directory in _LIBRARIES or os.path.basename(directory) == "tornado"
+    return directory in _LIBRARIES or directory.startswith(_HERE) or os.path.basename(directory) == "tornado"
 
 
 def _location(file_name: str, line: int) -> str:
