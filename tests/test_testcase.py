@@ -95,6 +95,12 @@ class KindsOfTestsTest(WebSocketTestCase):
         self.assertTrue(outcome.was_successful, outcome.text)
         self.assertEqual(len(Case.ran), 1)
 
+    def test_one_test_may_be_named(self):
+        """`python -m unittest module.Class.test` finds a test."""
+        name = f"{__name__}.KindsOfTestsTest.test_a_plain_coroutine"
+        (test,) = unittest.defaultTestLoader.loadTestsFromName(name)
+        self.assertEqual(test.id().rpartition(".")[2], "test_a_plain_coroutine")
+
     def test_skips_and_expected_failures_are_left_alone(self):
         """SkipTest inside an async test is a skip; expectedFailure an expected failure."""
 

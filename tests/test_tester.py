@@ -73,6 +73,12 @@ class TesterTest(unittest.IsolatedAsyncioTestCase):
                 await wstest.expect_rejected()
             self.assertEqual(wstest.server.handlers, [])
 
+    async def test_an_expected_refusal_is_not_logged(self):
+        """What expect_rejected expects leaves no line in the access log."""
+        async with WebSocketTester(make_app(), path="/rejecting") as wstest:
+            with self.assertNoLogs("tornado.access", "WARNING"):
+                await wstest.expect_rejected()
+
     async def test_expect_rejected_with_another_status(self):
         """Another status is a failure that shows it."""
         async with WebSocketTester(make_app(), path="/rejecting") as wstest:

@@ -199,7 +199,7 @@ def wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
     runnable = gen_test(_unbound(method)) if inspect.iscoroutinefunction(method) and not is_hypothesis else None
 
     @functools.wraps(method)
-    def test(*args: Any, **kwargs: Any) -> Any:
+    def test(_: Any, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         try:
             result = runnable(case, *args, **kwargs) if runnable is not None else method(*args, **kwargs)
@@ -221,7 +221,8 @@ def wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
     if runnable is not None:
         # functools.wraps marks it as what it wraps, but it is no coroutine function.
         del test.__wrapped__
-    return test
+    # A method, as it was: unittest takes a function on an instance for a static method, and calls it.
+    return types.MethodType(test, case)
 
 
 def _begin_traceback_at_the_test(error: BaseException) -> None:

@@ -295,6 +295,8 @@ class WebSocketTester:
         if type(status) is not int:
             raise UsageError(f"status is a number such as 403, not {show(status)}")
         url, request = self._plan(path, options)
+        expected = self.server.watch.expected_statuses
+        expected.append(status)
         try:
             connection = await self._connect(url, request)
         except HTTPClientError as error:
@@ -310,6 +312,8 @@ class WebSocketTester:
                 for caught in self.server.watch.untold():
                     caught.was_excused = True
             return error.response
+        finally:
+            expected.remove(status)
         self._connections.remove(connection)
         await self._end_connection(connection)
         raise NotRejected(

@@ -244,6 +244,8 @@ class ServerWatch:
         self.errors: list[Caught] = []
         self.expectations: list[Expectation] = []
         self._transcript = transcript
+        self.expected_statuses: list[int] = []
+        """Refusals that a test expects now, of which nobody needs to read in the access log."""
         self._suspects: list[tuple[Served, asyncio.Task[Any], bool]] = []
         self._loop = loop
         _open_watches.append(self)
@@ -453,7 +455,8 @@ def _filter(original: Callable[[logging.LogRecord], Any], record: logging.LogRec
     if served is not None and (served.being_cancelled or (error is not None and served.is_harmless(error))):
         return False
     if error is None:
-        return verdict
+        refused = record.args[0] if record.name == "tornado.access" and isinstance(record.args, tuple) else None
+        return False if served is not None and refused in served.watch.expected_statuses else verdict
     for watch in list(_open_watches):
         if (caught := watch.of_exception(error)) is not None:
             caught.was_excused = caught.was_excused or not verdict
