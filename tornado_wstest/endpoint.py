@@ -5,6 +5,7 @@ connection have to know of each other.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -42,9 +43,14 @@ class Surroundings:
     settling: Settling
     transcript: Transcript
     codec: Codec
-    timeout: float
+    timeout: float | None
+    """Seconds that a wait lasts; None under virtual time, where a wait ends when nothing can happen."""
+    patience: float
+    """Real seconds that the app gets to come to rest."""
     grace: float
     resolver: LoopResolver
+    through: Callable[[], contextlib.AbstractContextManager[None]]
+    """Over which transport `websocket_connect` connects."""
     server: AppServer | None
     plan: Callable[[str | None, Mapping[str, Any]], tuple[str, HandshakeRequest]]
     """From a path and options of one connection to a URL and its request."""
@@ -63,7 +69,7 @@ class Plan:
 class Endpoint:
     """One client's end of a connection, and of those that follow it after a reconnect."""
 
-    def __init__(self, name: str, around: Surroundings, codec: Codec, timeout: float) -> None:
+    def __init__(self, name: str, around: Surroundings, codec: Codec, timeout: float | None) -> None:
         self.name = name
         self.around = around
         self.codec = codec
@@ -99,7 +105,12 @@ class Endpoint:
         self.record("connect", mask_query(request.path) + (f" ({headers})" if headers else ""))
         try:
             connection = await open_connection(
-                url, request, timeout=self.timeout, resolver=around.resolver, on_message_callback=self._on_message
+                url,
+                request,
+                timeout=self.timeout,
+                resolver=around.resolver,
+                through=around.through(),
+                on_message_callback=self._on_message,
             )
         except HTTPClientError as error:
             self.record("reject", f"{error.code} {error.message or ''}".strip())
@@ -190,15 +201,17 @@ class Endpoint:
             return result
 
         try:
-            return await self.inbox.wait_for(attempt_or_raise, seconds)
+            return await self.inbox.wait_for(attempt_or_raise, seconds, f"{self.name} waits for {wanted}")
         except TimedOut:
             pass
+        assert seconds is not None
         raise too_late(self.name, seconds, wanted, self.inbox)
 
     async def settle(self, timeout: float | None) -> None:
         """Let the app settle."""
         __tracebackhide__ = True
-        await self.around.settling.settle(timeout=self.seconds(timeout), grace=self.around.grace)
+        seconds = self.around.patience if timeout is None else check_timeout(timeout)
+        await self.around.settling.settle(timeout=seconds, grace=self.around.grace)
 
     async def flush(self, future: "asyncio.Future[None]", timeout: float | None, sent: str) -> None:
         """Wait until the kernel has taken what was written."""
@@ -211,7 +224,7 @@ class Endpoint:
             future.exception()  # looked at; the closed connection is told by the wait
         self.inbox.wake()
 
-    def seconds(self, timeout: float | None) -> float:
+    def seconds(self, timeout: float | None) -> float | None:
         """Return a call's ``timeout``, or this client's."""
         return self.timeout if timeout is None else check_timeout(timeout)
 
@@ -305,12 +318,12 @@ class Endpoint:
         self.ending_is_known = True
         try:
             for future in (self.ended, self.served.closed if self.served is not None else self.ended):
-                await around.settling.settle(timeout=around.timeout, grace=around.grace, unless=future)
+                await around.settling.settle(timeout=around.patience, grace=around.grace, unless=future)
         except WSTestFailure:
             pass  # the server's own end waits for the same, and says so
         self._leave_nothing_open(self.wire)
 
-    async def _wait_for_end(self, wire: Wire, seconds: float) -> None:
+    async def _wait_for_end(self, wire: Wire, seconds: float | None) -> None:
         __tracebackhide__ = True
         served = self.served
         if served is not None:
@@ -321,10 +334,10 @@ class Endpoint:
             return True if over else NOT_YET
 
         try:
-            await self.inbox.wait_for(attempt, seconds)
+            await self.inbox.wait_for(attempt, seconds, f"{self.name} waits for its close to be over")
         except TimedOut:
             raise MessageTimeout(
-                f"{self.name} closed, but {self._what_is_missing()} within {seconds:g} s\n"
+                f"{self.name} closed, but {self._what_is_missing()} within {seconds or 0:g} s\n"
                 "a handler that awaits in open() or on_message() sees no close: let it finish first, or cancel it",
                 client=self.name,
             ) from None

@@ -94,10 +94,13 @@ class Inbox:
                 if not watcher.done():
                     watcher.set_result(None)
 
-    async def wait_for(self, attempt: Callable[[], T | NotYet], timeout: float) -> T:
+    async def wait_for(self, attempt: Callable[[], T | NotYet], timeout: float | None, wanted: str) -> T:
         """Make ``attempt`` each time something has happened, until it returns something.
 
-        Raises `TimedOut` after ``timeout`` seconds.
+        Raises `TimedOut` after ``timeout`` seconds. None is for virtual time: no time-out, but
+        `NothingCanHappen` as soon as that is so.
+
+        :arg wanted: what is waited for, in words
         """
         __tracebackhide__ = True
         result = attempt()
@@ -110,16 +113,22 @@ class Inbox:
             late = True
             self.wake()
 
-        timer = self._settling.call_later(timeout, expire)
+        settling = self._settling
+        timer = settling.call_later(timeout, expire) if timeout is not None else None
         try:
             while True:
-                watcher: asyncio.Future[None] = self._settling.loop.create_future()
+                watcher: asyncio.Future[None] = settling.loop.create_future()
                 self._watchers.append(watcher)
-                await watcher
+                settling.default_waits[watcher] = wanted
+                try:
+                    await watcher
+                finally:
+                    del settling.default_waits[watcher]
                 result = attempt()
                 if not isinstance(result, NotYet):
                     return result
                 if late:
                     raise TimedOut
         finally:
-            self._settling.cancel(timer)
+            if timer is not None:
+                settling.cancel(timer)

@@ -11,13 +11,14 @@ import types
 import unittest
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from tornado.testing import AsyncHTTPTestCase, AsyncTestCase, gen_test
+from tornado.testing import AsyncHTTPTestCase, AsyncTestCase, gen_test, get_async_test_timeout
 
-from .errors import UsageError
+from .errors import UsageError, WSTestFailure
 from .handshake import Handshake, check_handshake
 from .server import check_app
+from .simulation.limits import TestLimit
 from .simulation.tasks import is_library
 from .tester import WebSocketTester
 from .text import nearest, show
@@ -60,9 +61,33 @@ def tester_with_options(case: Any) -> WebSocketTester:
 
 
 def run(case: Any, coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a part of a test's life to its end, within the limit that the test itself has."""
     # Not IOLoop.run_sync, which builds a class at each call.
     loop: asyncio.AbstractEventLoop = case.io_loop.asyncio_loop
-    return loop.run_until_complete(coroutine)
+    limit = limit_of(case)
+    task = loop.create_task(coroutine)
+    seconds = get_async_test_timeout()
+    timer = limit.set(seconds, task.cancel)
+    try:
+        return loop.run_until_complete(task)
+    except asyncio.CancelledError:
+        if limit.error is not None:
+            raise limit.error from None
+        if limit.report is not None:
+            raise WSTestFailure(
+                f"what runs before and after the test did not end within {seconds:g} s of real time\n{limit.report}"
+            ) from None
+        raise
+    finally:
+        timer.cancel()
+
+
+def limit_of(case: Any) -> TestLimit:
+    """Return what watches for the limit of the test."""
+    limit: TestLimit | None = vars(case).get("_ws_limit")
+    if limit is None or limit.io_loop is not case.io_loop:
+        limit = case._ws_limit = TestLimit(case.io_loop, lambda: vars(case).get("_test_generator"))
+    return limit
 
 
 async def resolved(value: Any) -> Any:
@@ -124,6 +149,8 @@ async def begin(case: Any) -> None:
     handshake_of(case)
     adopt = (http_server, case.get_http_port()) if http_server is not None else None
     await tester.start(adopt=adopt)
+    if tester.virtual_time:
+        tester.clock.add_victim(case, limit_of(case).strike)
     case._ws_example_is_fresh = True
     await case.asyncSetUp()
 
@@ -213,6 +240,11 @@ def wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
             raise
         except BaseException as error:
             case._ws_body_failed = True
+            limit = limit_of(case)
+            if limit.error is not None and not isinstance(error, WSTestFailure):
+                explain_and_raise(case, limit.error)
+            if limit.report is not None and type(error) is TimeoutError:
+                error.args = (f"{error}\n{limit.report}",)
             _begin_traceback_at_the_test(error)
             if (tester := vars(case).get("wstest")) is not None:
                 tester.explain(error)
@@ -223,6 +255,13 @@ def wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
         del test.__wrapped__
     # A method, as it was: unittest takes a function on an instance for a static method, and calls it.
     return types.MethodType(test, case)
+
+
+def explain_and_raise(case: Any, error: BaseException) -> NoReturn:
+    """Raise ``error`` in place of what ended the test."""
+    if (tester := vars(case).get("wstest")) is not None:
+        tester.explain(error)
+    raise error from None
 
 
 def _begin_traceback_at_the_test(error: BaseException) -> None:

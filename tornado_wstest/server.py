@@ -14,12 +14,16 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
 from .errors import NotSettled, UsageError
+from .simulation.memory import MemoryListener, MemoryStream
 from .simulation.settle import Settling
 from .text import show
 from .transcript import Transcript
 from .watch import Served, ServerWatch, run_as
 
 __all__ = ["AppServer", "check_app"]
+
+_MEMORY_PORT = 1
+"""The port in the URLs of a server over memory, where nothing listens."""
 
 App = Application | HTTPServerConnectionDelegate | Callable[..., Any]
 
@@ -36,6 +40,7 @@ class AppServer:
     who bring clients of their own.
 
     :arg app: an `Application`, or whatever else `HTTPServer` takes
+    :arg transport: ``"tcp"`` or ``"memory"``, over which nothing listens
     :arg httpserver_options: keyword arguments for `HTTPServer`
     """
 
@@ -43,6 +48,7 @@ class AppServer:
         self,
         app: App,
         *,
+        transport: str = "tcp",
         httpserver_options: Mapping[str, Any] | None = None,
         transcript: Transcript | None = None,
     ) -> None:
@@ -53,6 +59,9 @@ class AppServer:
         self.protocol = "http"
         self.served: dict[Served, None] = {}
         """What the server knows of each connection that has not ended, oldest first."""
+        self.memory: MemoryListener | None = None
+        """Where connections over memory arrive."""
+        self._transport = transport
         self._unclaimed: dict[str, Served] = {}
         self._options = dict(httpserver_options or {})
         self._transcript = transcript
@@ -75,6 +84,10 @@ class AppServer:
     async def start(self) -> None:
         """Bind an unused port and serve the app there."""
         http_server = HTTPServer(self.app, **self._options)
+        if self._transport == "memory":
+            self.adopt(http_server, _MEMORY_PORT)
+            self._owns_http_server = True
+            return
         sock, port = bind_unused_port()
         self.adopt(http_server, port)
         self._owns_http_server = True
@@ -88,6 +101,8 @@ class AppServer:
     def adopt(self, http_server: HTTPServer, port: int) -> None:
         """Watch a server that somebody else has started, and will stop."""
         self._owns_http_server = False
+        if self._transport == "memory" and http_server.ssl_options is not None:
+            raise UsageError("there is no TLS over the memory transport: use ws_transport = 'tcp' for wss")
         self._http_server = http_server
         self.port = port
         self.protocol = "https" if http_server.ssl_options is not None else "http"
@@ -102,6 +117,14 @@ class AppServer:
         http_server.handle_stream = self._watch_stream  # type: ignore[method-assign, assignment]
         http_server.start_request = self._watch_request  # type: ignore[method-assign]
         http_server.on_close = self._watch_http_end  # type: ignore[method-assign]
+        if self._transport == "memory":
+            if self.settling.selector is None:
+                self._release()
+                raise UsageError(
+                    f"the memory transport needs a loop whose selector can be looked into;"
+                    f" {type(self._loop).__name__} has none\nuse ws_transport = 'tcp' here"
+                )
+            self.memory = MemoryListener(self.settling.selector, port, self._accept)
 
     def replace_app(self, app: App) -> None:
         """Serve ``app`` from the next connection on."""
@@ -151,6 +174,33 @@ class AppServer:
         for served in over:
             self._forget(served)
         return unsettled
+
+    @property
+    def buffer_size(self) -> int:
+        """Over memory, how many bytes each direction of a connection holds: 64 KiB unless set otherwise."""
+        return self._memory_listener().buffer_size
+
+    @buffer_size.setter
+    def buffer_size(self, size: int) -> None:
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise UsageError(f"buffer_size is a number of bytes, 1 or more, not {show(size)}")
+        self._memory_listener().buffer_size = size
+
+    def connecting(self) -> contextlib.AbstractContextManager[None]:
+        """In this block, `websocket_connect` connects over this server's transport."""
+        return contextlib.nullcontext() if self.memory is None else self.memory.connecting()
+
+    def _memory_listener(self) -> MemoryListener:
+        if self.memory is None:
+            raise UsageError("buffer_size is for the memory transport: the kernel has its own over TCP")
+        return self.memory
+
+    def _accept(self, stream: MemoryStream, address: tuple[str, int]) -> None:
+        """A connection over memory has arrived."""
+        if self._http_server is None:
+            stream.close()
+        else:
+            self._http_server.handle_stream(stream, address)  # type: ignore[arg-type]
 
     def find(self, key: str) -> Served | None:
         """Return the connection whose opening handshake had this ``Sec-WebSocket-Key``."""

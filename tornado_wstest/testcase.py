@@ -34,6 +34,7 @@ from .lifecycle import (
 )
 from .opening import Opening
 from .server import AppServer
+from .simulation.clock import Clock
 from .tester import WebSocketTester
 from .text import show
 from .transcript import Transcript
@@ -99,13 +100,16 @@ class WebSocketTestMixin(_Base):
     """Where the factories connect when no path is given."""
 
     ws_timeout: float | None = None
-    """Seconds that a wait lasts; by default two fifths of ``ASYNC_TEST_TIMEOUT``: 2."""
+    """Seconds that a wait lasts; by default two fifths of ``ASYNC_TEST_TIMEOUT``: 2.
+
+    Under virtual time these are virtual seconds, and by default a wait ends when nothing can happen any more.
+    """
 
     ws_transport: str = "tcp"
-    """How clients reach the server."""
+    """How clients reach the server: ``"tcp"``, or ``"memory"`` for in-process streams."""
 
     ws_virtual_time: bool = False
-    """Is time the test's? Not in this release."""
+    """Is time the test's? Then it jumps as soon as the app has settled; see ``clock``."""
 
     ws_codec: Codec | None = None
     """What encodes and decodes messages; JSON by default."""
@@ -126,7 +130,7 @@ class WebSocketTestMixin(_Base):
 
     ws_server: AppServer = _Forwarded("server", "The app's server: ``.app``, ``.port``, ``.url()``, ``.handlers``.")  # type: ignore[assignment]
     transcript: Transcript = _Forwarded("transcript", "What happened on every connection, in order.")  # type: ignore[assignment]
-    clock: Any = _Forwarded("clock", "Virtual time. Not in this release.")
+    clock: Clock = _Forwarded("clock", "The test's time, with `ws_virtual_time`: ``time()``, ``advance(seconds)``.")  # type: ignore[assignment]
     network: Any = _Forwarded("network", "The simulated network. Not in this release.")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

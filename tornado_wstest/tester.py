@@ -6,6 +6,7 @@ import inspect
 import itertools
 import os
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, NoReturn
@@ -25,6 +26,8 @@ from .handshake import Handshake, check_handshake
 from .opening import Opening
 from .request import HandshakeRequest, build_request, check_path, check_timeout
 from .server import App, AppServer
+from .simulation.clock import Clock
+from .simulation.memory import MemoryTCPClient
 from .simulation.settle import Settling
 from .text import elide, show
 from .transcript import Transcript, mask_query
@@ -37,6 +40,7 @@ __unittest = True
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _CLASS_HANDSHAKE: Any = object()
+_AN_HOUR = 3600.0
 
 
 def default_timeout() -> float:
@@ -61,7 +65,8 @@ class WebSocketTester:
     :arg path: where clients connect when no path is given
     :arg handshake: what each client goes through first; see `tornado_wstest.handshake`
     :arg timeout: seconds that a wait lasts; two fifths of ``ASYNC_TEST_TIMEOUT`` by default (2)
-    :arg transport: ``"tcp"``
+    :arg transport: ``"tcp"`` or ``"memory"``: in-process streams, without a descriptor
+    :arg virtual_time: is time the test's? Then it jumps as soon as the app has settled; see `Clock`
     :arg codec: a `Codec`; JSON by default
     :arg grace: real seconds for what settling cannot see; 0 not to look at it
     :arg fail_on_server_error: does an uncaught exception of a handler fail the test?
@@ -92,16 +97,17 @@ class WebSocketTester:
         if isinstance(grace, bool) or not isinstance(grace, (int, float)) or grace < 0:
             raise UsageError(f"grace is a number of seconds, 0 or more, not {show(grace)}")
         if transport not in ("tcp", "memory"):
-            raise UsageError(f"transport is 'tcp', not {show(transport)}")
-        if transport == "memory":
-            _not_yet("the memory transport")
-        if virtual_time:
-            _not_yet("virtual time")
+            raise UsageError(f"transport is 'tcp' or 'memory', not {show(transport)}")
+        if not isinstance(virtual_time, bool):
+            raise UsageError(f"virtual_time is True or False, not {show(virtual_time)}")
         if network is not None:
             _not_yet("a simulated network")
         self.path = check_path(path)
         self.handshake = handshake
-        self.timeout = default_timeout() if timeout is None else check_timeout(timeout)
+        self.virtual_time = virtual_time
+        self._has_own_timeout = timeout is not None
+        self._patience = default_timeout() if timeout is None else check_timeout(timeout)
+        self.timeout = _AN_HOUR if virtual_time and timeout is None else self._patience
         self.codec = codec or JSON
         self.grace = grace
         self.fail_on_server_error = fail_on_server_error
@@ -113,9 +119,14 @@ class WebSocketTester:
         self._surroundings: Surroundings | None = None
         self._started_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._clock: Clock | None = None
+        self._main_task: asyncio.Task[Any] | None = None
+        self._hang: BaseException | None = None
         self.transcript = Transcript(self._now)
         """What happened on every connection, in order."""
-        self.server = AppServer(app, httpserver_options=httpserver_options, transcript=self.transcript)
+        self.server = AppServer(
+            app, transport=transport, httpserver_options=httpserver_options, transcript=self.transcript
+        )
         """The app's server."""
 
     # Life
@@ -131,16 +142,29 @@ class WebSocketTester:
             self.server.adopt(*adopt)
         else:
             await self.server.start()
+        if self.virtual_time:
+            await self._start_clock()
         self._surroundings = Surroundings(
             settling=self.server.settling,
             transcript=self.transcript,
             codec=self.codec,
-            timeout=self.timeout,
+            timeout=None if self._clock is not None and not self._has_own_timeout else self.timeout,
+            patience=self._patience,
             grace=self.grace,
             resolver=LoopResolver(),
+            through=self.server.connecting,
             server=self.server,
             plan=self._plan,
         )
+
+    async def _start_clock(self) -> None:
+        try:
+            self._clock = Clock.of(self.server.settling)
+        except UsageError:
+            await self.server.stop()
+            raise
+        self._clock.grace = self.grace
+        self._started_at = self._loop.time() - self._clock.time() if self._loop is not None else 0.0
 
     async def close(self) -> None:
         """Close every client in the order they connected, wait for each `on_close`, stop the server.
@@ -159,9 +183,14 @@ class WebSocketTester:
             self._http_client = None
         errors = self.server.watch
         try:
-            await self.server.stop(timeout=self.timeout, grace=self.grace)
+            await self.server.stop(timeout=self._patience, grace=self.grace)
         except NotSettled as error:
             unsettled = unsettled or error
+        finally:
+            if self._clock is not None:
+                self._clock.remove_victim(self)
+                self._clock.release()
+                self._clock = None
         self._raise_server_errors(errors.untold())
         if unsettled is not None:
             raise unsettled
@@ -172,7 +201,7 @@ class WebSocketTester:
             await client.end()
         for connection in self._connections:
             await self._end_connection(connection)
-        unsettled = await self.server.end_handlers(timeout=self.timeout, grace=self.grace)
+        unsettled = await self.server.end_handlers(timeout=self._patience, grace=self.grace)
         self._clients.clear()
         self._connections.clear()
         return unsettled
@@ -202,12 +231,25 @@ class WebSocketTester:
 
     async def __aenter__(self) -> "WebSocketTester":
         await self.start()
+        self._main_task = asyncio.current_task()
+        if self._clock is not None:
+            self._clock.add_victim(self, self._give_up)
         return self
+
+    def _give_up(self, error: BaseException) -> None:
+        """Under virtual time: nothing can happen any more, so end the block."""
+        if self._main_task is not None and self._hang is None:
+            self._hang = error
+            self._main_task.cancel()
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         __tracebackhide__ = True
+        hang = self._hang if isinstance(exc, asyncio.CancelledError) else None
+        if hang is not None and self._main_task is not None:
+            self._main_task.uncancel()
+            exc = hang
         try:
             if exc is None:
                 await self.check()
@@ -216,6 +258,8 @@ class WebSocketTester:
             raise
         finally:
             await self._close_after(exc)
+        if hang is not None:
+            raise hang from None
 
     # Clients
 
@@ -338,7 +382,10 @@ class WebSocketTester:
             self._http_client = SimpleAsyncHTTPClient(
                 force_instance=True, max_clients=10_000, resolver=here.resolver, defaults={"validate_cert": False}
             )
-        options = {"connect_timeout": self.timeout, "request_timeout": self.timeout, **options}
+            if self.server.memory is not None:
+                self._http_client.tcp_client = MemoryTCPClient(self.server.memory, here.resolver)
+        seconds = here.timeout or 0
+        options = {"connect_timeout": seconds, "request_timeout": seconds, **options}
         try:
             return await self._http_client.fetch(url, method=method, raise_error=raise_error, **options)
         except HTTPTimeoutError as error:
@@ -356,7 +403,7 @@ class WebSocketTester:
         """
         __tracebackhide__ = True
         here = self._alive()
-        seconds = self.timeout if timeout is None else check_timeout(timeout)
+        seconds = self._patience if timeout is None else check_timeout(timeout)
         await here.settling.settle(timeout=seconds, grace=self.grace)
 
     async def until(self, predicate: Callable[[], Any], *, timeout: float | None = None) -> Any:
@@ -372,21 +419,48 @@ class WebSocketTester:
         here = self._alive()
         if not callable(predicate) or isinstance(predicate, type):
             raise UsageError(f"until() takes a function that returns True or False, not {show(predicate)}")
-        seconds = self.timeout if timeout is None else check_timeout(timeout)
-        loop = here.settling.loop
-        deadline = loop.time() + seconds
-        pause = 0.001
+        seconds = here.timeout if timeout is None else check_timeout(timeout)
+        pauses = self._pauses(here, seconds)
         while True:
             was = await _ask(predicate)
             if was and not isinstance(was, _Raised):
                 return was
-            if loop.time() >= deadline:
+            try:
+                await anext(pauses)
+            except StopAsyncIteration:
+                passed = f"{seconds:g} s" if seconds is not None else f"{self._patience:g} s in which nothing happened"
                 raise MessageTimeout(
-                    f"{_source_of(predicate)} was still {was!r} after {seconds:g} s\n"
+                    f"{_source_of(predicate)} was still {was!r} after {passed}\n"
                     "raise the wait with timeout=, or look into the transcript for what the server did"
-                )
-            await asyncio.sleep(min(pause, max(0.0, deadline - loop.time())))
-            pause = min(2 * pause, 0.02)
+                ) from None
+
+    async def _pauses(self, here: Surroundings, seconds: float | None) -> AsyncIterator[None]:
+        """Pause until it may be worth looking again; end when the time is over."""
+        loop = here.settling.loop
+        deadline = loop.time() + seconds if seconds is not None else None
+        clock = self._clock
+        pause = 0.001
+        last_move = time.monotonic()
+        while deadline is None or loop.time() < deadline:
+            if clock is None:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 0.02)
+            else:
+                before = clock.time()
+                await clock.move(deadline)
+                if clock.time() != before:
+                    last_move = time.monotonic()
+                elif time.monotonic() - last_move > self._patience:
+                    return
+            yield
+
+    @property
+    def clock(self) -> Clock:
+        """The test's time, if it is virtual: ``clock.time()``, ``await clock.advance(seconds)``."""
+        self._alive()
+        if self._clock is None:
+            raise UsageError("there is no clock: time is real here; set ws_virtual_time = True (virtual_time=True)")
+        return self._clock
 
     # Blocks
 
@@ -427,11 +501,6 @@ class WebSocketTester:
     def capture_messages(self, *args: Any, **kwargs: Any) -> NoReturn:
         """What a block caused: not there yet."""
         _not_yet("capture_messages()")
-
-    @property
-    def clock(self) -> NoReturn:
-        """Virtual time: not there yet."""
-        _not_yet("the clock (virtual time)")
 
     @property
     def network(self) -> NoReturn:
@@ -480,7 +549,9 @@ class WebSocketTester:
         name = f"connection {next(self._numbers)}"
         self.transcript.record(name, "connect", mask_query(request.path))
         try:
-            connection = await open_connection(url, request, timeout=self.timeout, resolver=here.resolver)
+            connection = await open_connection(
+                url, request, timeout=here.timeout, resolver=here.resolver, through=here.through()
+            )
         except HTTPClientError as error:
             self.transcript.record(name, "reject", f"{error.code} {error.message or ''}".strip())
             raise
@@ -497,7 +568,7 @@ class WebSocketTester:
             connection.read_queue.get_nowait()
         connection.close()
         with contextlib.suppress(NotSettled):  # the server's own end waits for the same, and says so
-            await here.settling.settle(timeout=self.timeout, grace=self.grace)
+            await here.settling.settle(timeout=self._patience, grace=self.grace)
         stream = getattr(protocol, "stream", None)
         if stream is not None:
             stream.close()
@@ -557,8 +628,10 @@ async def _connected(
         transcript=Transcript(lambda: loop.time() - started),
         codec=codec or JSON,
         timeout=default_timeout() if timeout is None else check_timeout(timeout),
+        patience=default_timeout(),
         grace=0.02,
         resolver=LoopResolver(),
+        through=contextlib.nullcontext,
         server=None,
         plan=plan,
     )

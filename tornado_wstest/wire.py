@@ -10,6 +10,7 @@ parts are touched here only (Tornado 6.3 to 6.6):
 """
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -55,18 +56,29 @@ class LoopResolver(Resolver):
 
 
 async def open_connection(
-    url: str, request: HandshakeRequest, *, timeout: float, resolver: Resolver, **connect_options: Any
+    url: str,
+    request: HandshakeRequest,
+    *,
+    timeout: float | None,
+    resolver: Resolver,
+    through: contextlib.AbstractContextManager[None],
+    **connect_options: Any,
 ) -> WebSocketClientConnection:
-    """Open a connection with `websocket_connect`, within ``timeout`` seconds.
+    """Open a connection with `websocket_connect`, within ``timeout`` seconds (None for no limit).
+
+    :arg through: entered while `websocket_connect` is called: over which transport it connects
 
     A refused opening handshake is Tornado's `HTTPClientError`; none that is answered in time is a
     `MessageTimeout`.
     """
-    options = {"connect_timeout": timeout, "request_timeout": timeout, **request.request_options}
+    # For Tornado, 0 is no limit.
+    options = {"connect_timeout": timeout or 0, "request_timeout": timeout or 0, **request.request_options}
     http_request = HTTPRequest(url, headers=request.headers, **options)
     connect_options = {"resolver": resolver, **request.connect_options, **connect_options}
     try:
-        connection = await websocket_connect(http_request, **connect_options)
+        with through:
+            opening = websocket_connect(http_request, **connect_options)
+        connection = await opening
     except HTTPTimeoutError as error:
         raise MessageTimeout(
             f"no answer to the opening handshake of {request.path} within {options['request_timeout']:g} s ({error})\n"

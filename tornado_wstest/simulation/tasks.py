@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import linecache
 import os
 import re
 import types
@@ -18,7 +19,7 @@ def describe_task(task: "asyncio.Task[Any]") -> str:
     """Return a task's name, its coroutine and the line of the user's code that it waits at."""
     coro = task.get_coro()
     name = getattr(coro, "__qualname__", None) or type(coro).__name__
-    where = place(coro)
+    where = place(coro, with_source=True)
     own_name = "" if _AUTOMATIC_NAME.fullmatch(task.get_name()) else f"{task.get_name()} in "
     return f"{own_name}{name}{f' at {where}' if where else ''}"
 
@@ -28,6 +29,11 @@ def describe_callback(callback: Any, args: tuple[Any, ...] = ()) -> str:
     owner = getattr(callback, "__self__", None)
     if isinstance(owner, asyncio.Task):
         return describe_task(owner)
+    # A sleep: what it wakes is what matters.
+    if args and isinstance(args[0], asyncio.Future):
+        for waiting, _ in getattr(args[0], "_callbacks", None) or ():
+            if isinstance(getattr(waiting, "__self__", None), asyncio.Task):
+                return describe_task(waiting.__self__)
     # Tornado's IOLoop wraps every callback: IOLoop._run_callback(partial(callback, ...)).
     if getattr(callback, "__name__", "") == "_run_callback" and args:
         callback = args[0]
@@ -38,13 +44,18 @@ def describe_callback(callback: Any, args: tuple[Any, ...] = ()) -> str:
     return f"{name} ({_location(code.co_filename, code.co_firstlineno)})" if code else name
 
 
-def place(coro: Any) -> str:
-    """Return ``file:line`` of the innermost frame of user code that a coroutine is suspended in."""
+def place(coro: Any, *, with_source: bool = False) -> str:
+    """Return ``file:line`` of the innermost frame of user code that a coroutine is suspended in.
+
+    :arg with_source: and that line itself
+    """
     found = ""
     while coro is not None:
         frame = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None)
         if isinstance(frame, types.FrameType) and not is_library(frame.f_code.co_filename):
             found = _location(frame.f_code.co_filename, frame.f_lineno)
+            if with_source:
+                found += f": {linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()}"
         inner = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None)
         if isinstance(inner, asyncio.Task):
             inner = inner.get_coro()

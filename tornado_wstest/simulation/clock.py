@@ -1,0 +1,255 @@
+"""Virtual time: a clock that stands still while anything happens, and jumps when nothing does.
+
+While a clock is installed, `loop.time` and `IOLoop.time` go on from where they were, but only as the clock
+says. So everything that sets a timer follows it: `asyncio.sleep`, ``asyncio.timeout``, ``call_later``,
+`PeriodicCallback`, ``websocket_ping_interval``, and the time-outs of this package. As soon as the app has
+settled the clock jumps to the next timer, so that an hour takes as long as what happens in it.
+
+What it cannot see: ``time.time()`` and ``time.sleep()`` in the app's own code, other processes, and threads
+that are no executor's. A job in an executor holds the clock; a descriptor that leads elsewhere gets its
+grace, in real seconds, before each jump.
+
+The limit of the test itself (``gen_test(timeout=)``) stays in real seconds: Tornado sets it with
+``IOLoop.add_timeout``, where it is recognised.
+
+Private parts (CPython 3.11 to 3.13): ``loop._clock_resolution``, how early a timer may fire, is set to a
+microsecond: `IOLoop.time` counts from 1970, where a float is no more exact than that. Where it is missing,
+a timer may need one more turn.
+"""
+
+import asyncio
+from typing import Any
+
+from tornado.ioloop import IOLoop
+
+from ..errors import NothingCanHappen, UsageError
+from ..text import show
+from .settle import Settling, is_test_limit
+from .tasks import describe_callback, describe_task
+
+__all__ = ["Clock"]
+
+_RESOLUTION = 1e-6
+
+
+class Clock:
+    """The test's time. It starts at 0, in seconds.
+
+    ::
+
+        class HeartbeatTest(WebSocketTestCase):
+            ws_virtual_time = True
+
+            async def test_an_hour(self):
+                client = await self.ws_client()
+                await self.clock.advance(3600)
+                self.assertFalse(client.closed)
+    """
+
+    def __init__(self, settling: Settling) -> None:
+        if settling.selector is None:
+            raise UsageError(
+                "virtual time needs a loop whose selector can be looked into;"
+                f" {type(settling.loop).__name__} has none\n"
+                "leave ws_virtual_time off, or run the test in asyncio's own selector loop"
+            )
+        self._settling = settling
+        self._selector = settling.selector
+        self._loop: Any = settling.loop
+        self._io_loop: Any = IOLoop.current()
+        self._passed = 0.0
+        self._loop_start = self._loop.time()
+        # Binary fractions of a second, so that adding whole seconds to a time since 1970 stays exact.
+        self._io_loop_start = int(self._io_loop.time() * 64) / 64
+        self._advances: list[tuple[float, asyncio.Future[None]]] = []
+        self._moves: list[asyncio.Future[None]] = []
+        self._has_moved = False
+        self._users = 0
+        self.grace = 0.0
+        self._victims: dict[Any, Any] = {}
+
+    # Life
+
+    @property
+    def grace(self) -> float:
+        """Real seconds that a descriptor which leads elsewhere gets before each jump."""
+        return self._selector.grace
+
+    @grace.setter
+    def grace(self, seconds: float) -> None:
+        self._selector.grace = seconds
+
+    @classmethod
+    def of(cls, settling: Settling) -> "Clock":
+        """Return the clock of a loop, and install it there first if need be. Undone by `release`."""
+        if settling.clock is None:
+            settling.clock = cls(settling)
+            settling.clock._install()
+        clock: Clock = settling.clock
+        clock._users += 1
+        return clock
+
+    def release(self) -> None:
+        """Undo one `of`; the last one gives the loop its own time back."""
+        self._users -= 1
+        if self._users == 0:
+            self._uninstall()
+
+    def _install(self) -> None:
+        self._loop.time = self._loop_time
+        self._io_loop.time = self._io_loop_time
+        self._resolution = getattr(self._loop, "_clock_resolution", None)
+        self._loop._clock_resolution = _RESOLUTION
+        self._selector.clock = self
+        for handle in list(self._loop._scheduled):
+            if not handle.cancelled() and is_test_limit(handle):
+                self._convert(handle)
+
+    def _convert(self, handle: Any) -> None:
+        """Take the limit of a test, which was set before the clock, out of the loop's timers."""
+        seconds = handle.when() - self._loop.time()
+        callback, args = handle._callback, handle._args
+        handle.cancel()
+        self.call_real(seconds, lambda: callback(*args))
+
+    def _uninstall(self) -> None:
+        for owner in (self._loop, self._io_loop):
+            vars(owner).pop("time", None)
+        if self._resolution is not None:
+            self._loop._clock_resolution = self._resolution
+        self._selector.clock = None
+        self._settling.clock = None
+
+    # For the test
+
+    def time(self) -> float:
+        """Return how many seconds have passed on this clock."""
+        return round(self._passed, 6)
+
+    async def advance(self, seconds: float) -> None:
+        """Let so many seconds pass: return when all that is due by then has happened, in order, and settled.
+
+        ::
+
+            await self.clock.advance(3600)
+        """
+        __tracebackhide__ = True
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < float("inf"):
+            raise UsageError(f"advance() takes a number of seconds, 0 or more, not {show(seconds)}: time goes forward")
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._advances.append((self._passed + seconds, future))
+        await future
+
+    def __repr__(self) -> str:
+        return f"<Clock at {self.time():g} s>"
+
+    # For the selector
+
+    def rest(self, until_next_timer: float | None) -> bool:
+        """The app is at rest: jump to the next timer, or to where an `advance` goes."""
+        self._advances = [(target, future) for target, future in self._advances if not future.done()]
+        if self._has_moved:
+            self._has_moved = False
+            if self._moves:
+                self._tell_movers()
+                return True
+        target = min((target for target, _ in self._advances), default=None)
+        if target is not None and (until_next_timer is None or self._passed + until_next_timer > target + _RESOLUTION):
+            if self._passed >= target:
+                for when, future in self._advances:
+                    if when <= target:
+                        future.set_result(None)
+                return True
+            self._jump_to(target)
+            return True
+        if until_next_timer is None:
+            return False
+        self._jump_to(self._passed + until_next_timer)
+        return True
+
+    def nothing_can_happen(self) -> None:
+        """Tell those who wait that nothing will come: first our own waits, then the test itself."""
+        if self._moves:
+            return
+        error_text = self._nothing_text()
+        waits = [future for future in self._settling.default_waits if not future.done()]
+        for future in waits:
+            future.set_exception(NothingCanHappen(error_text))
+        if not waits:
+            for victim in list(self._victims.values()):
+                victim(NothingCanHappen(error_text))
+
+    def add_victim(self, key: Any, end: Any) -> None:
+        """Call ``end`` with the failure if nothing can happen any more and no wait of ours is to blame."""
+        self._victims[key] = end
+
+    def remove_victim(self, key: Any) -> None:
+        """Undo `add_victim`."""
+        self._victims.pop(key, None)
+
+    async def move(self, not_after: float | None) -> None:
+        """Return when the clock has jumped and the app has settled again, or after 5 ms of real time.
+
+        :arg not_after: a time of the loop's that the clock shall not jump over
+        """
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._moves.append(future)
+        timers = [self._selector.call_real(0.005, self._tell_movers)]
+        if not_after is not None:
+            timers.append(self._loop.call_at(not_after, self._tell_movers))
+        try:
+            await future
+        finally:
+            for timer in timers:
+                timer.cancel()
+            if future in self._moves:
+                self._moves.remove(future)
+
+    def call_real(self, seconds: float, callback: Any) -> Any:
+        """Call ``callback`` after so many real seconds."""
+        return self._selector.call_real(seconds, callback)
+
+    def describe_limit(self) -> str:
+        """Say how far the clock has come when the test's real limit strikes."""
+        handles = sorted((h for h in self._loop._scheduled if not h.cancelled()), key=lambda handle: handle.when())
+        due = [
+            f"  {describe_callback(handle._callback, handle._args or ())} is due at"
+            f" {handle.when() - self._loop_start:g} s"
+            for handle in handles[:5]
+        ]
+        if not self._passed:
+            return "the clock stands at 0 s of virtual time"
+        return "\n".join([f"only the app's own timers went round, to {self.time():.12g} s of virtual time", *due])
+
+    # Inside
+
+    def _loop_time(self) -> float:
+        return float(self._loop_start + self._passed)
+
+    def _io_loop_time(self) -> float:
+        return float(self._io_loop_start + self._passed)
+
+    def _jump_to(self, when: float) -> None:
+        self._passed = when
+        self._has_moved = True
+
+    def _tell_movers(self) -> None:
+        movers, self._moves = self._moves, []
+        for future in movers:
+            if not future.done():
+                future.set_result(None)
+
+    def _nothing_text(self) -> str:
+        waits = [f"  {what}" for future, what in self._settling.default_waits.items() if not future.done()]
+        tasks = [f"  {describe_task(task)}" for task in asyncio.all_tasks(self._loop)]
+        return (
+            f"nothing can ever happen again, at {self.time():.12g} s of virtual time:"
+            " no timer is set and nothing is in flight\n"
+        ) + "\n".join(
+            [
+                *(["waited for:", *waits] if waits else []),
+                "the tasks wait at:",
+                *sorted(tasks),
+                "if a thread or another process is to answer, wait for it with until(predicate)",
+            ]
+        )

@@ -1,0 +1,73 @@
+"""Which descriptors of a loop have both their ends in it, and which lead elsewhere."""
+
+import contextlib
+import os
+import selectors
+import socket
+import sys
+from typing import Any
+
+__all__ = ["ForeignDescriptors"]
+
+
+class ForeignDescriptors:
+    """Those of a loop's descriptors that have an end which we cannot see: a database, a subprocess."""
+
+    def __init__(self, loop: Any, selector: selectors.BaseSelector, ports: set[int]) -> None:
+        self._selector = selector
+        self._ports = ports
+        self._new: set[int] = {key.fd for key in (selector.get_map() or {}).values()}
+        self._foreign: set[int] = set()
+        # The loop's own pipe, on which other threads wake it.
+        self._wake_up = getattr(getattr(loop, "_ssock", None), "fileno", lambda: -1)()
+
+    def __bool__(self) -> bool:
+        self._sort_new()
+        return bool(self._foreign)
+
+    def __contains__(self, fd: int) -> bool:
+        self._sort_new()
+        return fd in self._foreign
+
+    def add(self, fd: int) -> None:
+        """The loop has begun to look at ``fd``."""
+        self._new.add(fd)
+
+    def discard(self, fd: int) -> None:
+        """The loop looks at ``fd`` no longer."""
+        self._new.discard(fd)
+        self._foreign.discard(fd)
+
+    def describe(self) -> list[str]:
+        """Return a line for each."""
+        self._sort_new()
+        map_ = self._selector.get_map() or {}
+        return [f"a descriptor that is not ours: {map_[fd].fileobj!r}" for fd in self._foreign if fd in map_]
+
+    def _sort_new(self) -> None:
+        while self._new:
+            fd = self._new.pop()
+            if fd != self._wake_up and not self._is_ours(fd):
+                self._foreign.add(fd)
+
+    def _is_ours(self, fd: int) -> bool:
+        """Is this a socket that listens here, or an end of a connection over one of our ports?"""
+        # A socket object on a copy of the descriptor asks the kernel for its names, whoever owns it.
+        with contextlib.suppress(OSError), _socket_of(fd) as sock:
+            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                return True
+            names = [sock.getsockname(), sock.getpeername()]
+            return any(isinstance(name, tuple) and name[1] in self._ports for name in names)
+        return False
+
+
+def _socket_of(fd: int) -> socket.socket:
+    # On Windows a socket's number is a handle, which os.dup does not take.
+    if sys.platform == "win32":
+        raise OSError("cannot look into a socket here")
+    copy = os.dup(fd)
+    try:
+        return socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)  # it is a pipe or a terminal
+        raise

@@ -1,0 +1,348 @@
+"""The selector that stands in front of a loop's own, and sees when the loop would sleep.
+
+asyncio calls ``select`` once a turn: with a timeout of zero while callbacks are ready, and else with the
+time until the next timer. So this one place knows when an app is at rest, and it decides what happens
+then, in this order:
+
+1. bytes in the memory streams, and whatever the real selector has, are delivered
+2. while a job runs in an executor, nothing happens but its end
+3. descriptors that lead elsewhere get their grace, in real seconds
+4. those who wait for the app to settle go on
+5. under virtual time the clock jumps to the next timer, or to what an ``advance`` asks for
+6. if nothing at all is left, nothing can ever happen again, and those who wait are told
+
+asyncio keeps its selector in ``loop._selector``, and what is ready in ``loop._ready`` and
+``loop._scheduled``; all three are private, and touched in this package only here and in
+`tornado_wstest.simulation.settle` (CPython 3.11 to 3.13).
+"""
+
+import asyncio
+import selectors
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+from ..errors import NotSettled
+from .descriptors import ForeignDescriptors
+from .jobs import Jobs
+from .tasks import describe_callback
+
+__all__ = ["AtRest", "Endpoint", "Waiter", "WatchingSelector"]
+
+Events = list[tuple[selectors.SelectorKey, int]]
+
+_LATE = 0.25
+"""Real seconds that a bare thread gets to show itself before nothing can happen."""
+
+
+class Endpoint(Protocol):
+    """What a memory stream shows of itself."""
+
+    fd: int
+
+    def ready(self) -> int:
+        """Return which of `selectors.EVENT_READ` and `selectors.EVENT_WRITE` would not block."""
+        ...
+
+
+class AtRest(Protocol):
+    """What decides what happens when the app is at rest: the clock."""
+
+    def rest(self, until_next_timer: float | None) -> bool:
+        """The app is at rest; return whether something will happen now."""
+        ...
+
+    def nothing_can_happen(self) -> None:
+        """Nothing is left that could end any wait: tell those who wait."""
+        ...
+
+
+class Waiter:
+    """Someone who waits for the app to come to rest. Times are real seconds."""
+
+    __slots__ = ("deadline", "future", "grace", "started", "timeout")
+
+    def __init__(self, future: "asyncio.Future[None]", timeout: float, grace: float) -> None:
+        self.future = future
+        self.timeout = timeout
+        self.grace = grace
+        self.started = time.monotonic()
+        self.deadline = self.started + timeout
+
+    def stop(self, _: object = None) -> None:
+        """Wait no longer."""
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+class WatchingSelector:
+    """Stands in ``loop._selector`` before the real one."""
+
+    def __init__(self, loop: Any, jobs: Jobs, ports: set[int]) -> None:
+        self.clock: AtRest | None = None
+        self.grace = 0.0
+        """Real seconds of grace before the clock moves."""
+        self._loop = loop
+        self._jobs = jobs
+        self._real: selectors.BaseSelector = loop._selector
+        self._waiters: list[Waiter] = []
+        self._foreign = ForeignDescriptors(loop, self._real, ports)
+        self._foreign_seen = 0.0
+        self._quiet_since: float | None = None
+        self._memory = _MemoryKeys(self._real)
+        self._limits: list[_RealTimer] = []
+        self.close = self._real.close
+        loop._selector = self
+
+    def uninstall(self) -> None:
+        """Put the real selector back."""
+        if self._loop._selector is self:
+            self._loop._selector = self._real
+
+    # What is watched
+
+    def attach(self, endpoint: Endpoint) -> None:
+        """Answer for a memory stream, whose descriptor is none of the system's."""
+        self._memory.endpoints[endpoint.fd] = endpoint
+
+    def detach(self, endpoint: Endpoint) -> None:
+        """The memory stream is closed."""
+        self._memory.endpoints.pop(endpoint.fd, None)
+        self._memory.watched.pop(endpoint.fd, None)
+        self._memory.awake.pop(endpoint.fd, None)
+
+    def wake(self, endpoint: Endpoint) -> None:
+        """Something about a memory stream has changed: look at it."""
+        if endpoint.fd in self._memory.watched:
+            self._memory.awake[endpoint.fd] = None
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """As a selector does."""
+        if fileobj in self._memory.endpoints:
+            return self._memory.set(fileobj, events, data)
+        key = self._real.register(fileobj, events, data)
+        self._foreign.add(key.fd)
+        return key
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """As a selector does."""
+        if fileobj in self._memory.watched:
+            return self._memory.set(fileobj, events, data)
+        return self._real.modify(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        """As a selector does."""
+        if fileobj in self._memory.watched:
+            self._memory.awake.pop(fileobj, None)
+            return self._memory.watched.pop(fileobj)
+        key = self._real.unregister(fileobj)
+        self._foreign.discard(key.fd)
+        return key
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        """As a selector does."""
+        return self._memory.watched.get(fileobj) or self._real.get_key(fileobj)
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey] | None:
+        """As a selector does."""
+        return self._memory
+
+    # Time that stays real
+
+    def call_real(self, seconds: float, callback: Callable[[], None]) -> "_RealTimer":
+        """Call ``callback`` after so many real seconds, whatever the loop's clock says."""
+        timer = _RealTimer(time.monotonic() + seconds, callback)
+        self._limits.append(timer)
+        return timer
+
+    # Waiting for rest
+
+    async def wait_until_quiet(self, timeout: float, grace: float, unless: "asyncio.Future[Any] | None") -> None:
+        """Return when the app is at rest, or ``unless`` is done."""
+        waiter = Waiter(self._loop.create_future(), timeout, grace)
+        self._waiters.append(waiter)
+        if unless is not None:
+            unless.add_done_callback(waiter.stop)
+        try:
+            await waiter.future
+        finally:
+            self._waiters.remove(waiter)
+            if unless is not None:
+                unless.remove_done_callback(waiter.stop)
+
+    def select(self, timeout: float | None = None) -> Events:
+        """What asyncio calls once a turn; a ``timeout`` of zero means that callbacks or timers are ready."""
+        if self._limits:
+            self._call_due_limits()
+        awake = self._memory.awake
+        if timeout is not None and timeout <= 0:
+            self._quiet_since = None
+            if self._waiters:
+                self._give_up_late_waiters()
+            return [*self._real.select(0), *self._memory.events()] if awake else self._real.select(0)
+        if awake:
+            events = self._memory.events()
+            if events:
+                self._quiet_since = None
+                return [*self._real.select(0), *events]
+        if self._waiters or self.clock is not None:
+            return self._select_at_rest(timeout)
+        if self._limits:
+            timeout = min(self._until_next_limit(), self._until_next_limit() if timeout is None else timeout)
+        return self._real.select(timeout)
+
+    def _select_at_rest(self, timeout: float | None) -> Events:
+        """The loop would sleep: is the app at rest, and what happens then?"""
+        events = self._real.select(0) or self._real.select(0)
+        if events:
+            self._note_foreign(events)
+            self._quiet_since = None
+            return events
+        self._give_up_late_waiters()
+        now = time.monotonic()
+        if self._quiet_since is None:
+            self._quiet_since = now
+        patience = self._let_waiters_go(now)
+        if patience is not None and patience <= 0:
+            return []
+        if patience is None and self.clock is not None and not self._jobs:
+            patience = self._let_time_pass(now, timeout)
+            if patience <= 0:
+                return []
+            timeout = None  # virtual seconds are nothing to sleep for
+        elif self.clock is not None:
+            timeout = None
+        limits = [seconds for seconds in (patience, timeout) if seconds is not None]
+        if self._limits:
+            limits.append(self._until_next_limit())
+        events = self._real.select(max(0.0, min(limits)) if limits else None)
+        self._note_foreign(events)
+        return events
+
+    def _let_waiters_go(self, now: float) -> float | None:
+        """Let those go on for whom the app has settled; return how long to sleep for the others, None for none."""
+        waiters = [waiter for waiter in self._waiters if not waiter.future.done()]
+        if not waiters:
+            return 0 if self._waiters else None
+        patience = min(waiter.deadline for waiter in waiters) - now
+        if self._jobs:
+            return patience
+        is_foreign = bool(self._foreign)
+        for waiter in waiters:
+            rest = max(waiter.started, self._foreign_seen) + waiter.grace - now if is_foreign else 0.0
+            if rest <= 0:
+                waiter.stop()
+            patience = min(patience, rest)
+        return patience
+
+    def _let_time_pass(self, now: float, timeout: float | None) -> float:
+        """Under virtual time, at rest: let the clock jump. Return how long to sleep first, in real seconds."""
+        assert self.clock is not None
+        assert self._quiet_since is not None
+        if self._foreign:
+            rest = max(self._quiet_since, self._foreign_seen) + self.grace - now
+            if rest > 0:
+                return rest
+        if self.clock.rest(timeout):
+            self._quiet_since = None
+            return 0
+        rest = self._quiet_since + _LATE - now
+        if rest <= 0:
+            self._quiet_since = None
+            self.clock.nothing_can_happen()
+        return rest
+
+    def _note_foreign(self, events: Events) -> None:
+        if any(key.fd in self._foreign for key, _ in events):
+            self._foreign_seen = time.monotonic()
+
+    def _give_up_late_waiters(self) -> None:
+        now = time.monotonic()
+        for waiter in self._waiters:
+            if now >= waiter.deadline and not waiter.future.done():
+                waiter.future.set_exception(_not_settled(waiter.timeout, self.what_runs()))
+
+    def what_runs(self) -> list[str]:
+        """Return a line for each thing that keeps the loop busy now."""
+        found = self._jobs.describe()
+        now = self._loop.time()
+        handles = [*self._loop._ready, *(h for h in self._loop._scheduled if h.when() <= now)]
+        for handle in handles:
+            if not handle.cancelled() and handle._callback is not None:
+                found.append(describe_callback(handle._callback, handle._args or ()))
+        found.extend(self._foreign.describe())
+        return found
+
+    def _call_due_limits(self) -> None:
+        now = time.monotonic()
+        for timer in [timer for timer in self._limits if timer.is_over(now)]:
+            self._limits.remove(timer)
+            if timer.callback is not None:
+                self._loop.call_soon(timer.callback)
+
+    def _until_next_limit(self) -> float:
+        return max(0.0, min(timer.when for timer in self._limits) - time.monotonic())
+
+
+class _RealTimer:
+    """A timer in real seconds. Cancelled like one of asyncio's."""
+
+    def __init__(self, when: float, callback: Callable[[], None]) -> None:
+        self.when = when
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+    def is_over(self, now: float) -> bool:
+        return self.callback is None or now >= self.when
+
+
+class _MemoryKeys(Mapping[Any, selectors.SelectorKey]):
+    """The memory streams that the loop looks at; as a mapping, together with the real selector's descriptors."""
+
+    def __init__(self, real: selectors.BaseSelector) -> None:
+        self.endpoints: dict[int, Endpoint] = {}
+        self.watched: dict[int, selectors.SelectorKey] = {}
+        self.awake: dict[int, None] = {}
+        """Those that may be ready, in the order in which something happened to them."""
+        self._real = real
+
+    def set(self, fd: int, events: int, data: Any) -> selectors.SelectorKey:
+        key = self.watched[fd] = selectors.SelectorKey(fd, fd, events, data)
+        self.awake[fd] = None
+        return key
+
+    def events(self) -> Events:
+        """Return what is ready now, and look no more at what is not, until something happens to it."""
+        events: Events = []
+        for fd in list(self.awake):
+            key = self.watched[fd]
+            mask = key.events & self.endpoints[fd].ready()
+            if mask:
+                events.append((key, mask))
+            else:
+                del self.awake[fd]
+        return events
+
+    def __getitem__(self, fileobj: Any) -> selectors.SelectorKey:
+        key = self.watched.get(fileobj)
+        if key is not None:
+            return key
+        return (self._real.get_map() or {})[fileobj]
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self.watched
+        yield from self._real.get_map() or {}
+
+    def __len__(self) -> int:
+        return len(self.watched) + len(self._real.get_map() or {})
+
+
+def _not_settled(timeout: float, running: list[str]) -> NotSettled:
+    unique = list(dict.fromkeys(running)) or ["(nothing that can be seen: callbacks came and went)"]
+    tasks = "\n".join(f"  {line}" for line in unique[:10])
+    return NotSettled(
+        f"the app did not come to rest within {timeout:g} s; still running:\n{tasks}\n"
+        "end what runs in circles, or wait for the app's own state with until(predicate)"
+    )
