@@ -19,6 +19,7 @@ TEST = [
     "pydantic>=2.6",
     "pygments>=2.17",
     "pytest>=8",
+    "uvloop>=0.21; platform_system != 'Windows'",
 ]
 REAL = ["sockjs-tornado>=1.0.7", "terminado>=0.18"]
 

@@ -14,8 +14,10 @@ LAYERS = """
     matching
     transcript
     simulation.tasks
-    simulation.jobs
-    simulation.settle
+    simulation.jobs simulation.descriptors
+    simulation.selector
+    simulation.settle simulation.memory
+    simulation.clock simulation.limits
     request
     handshake
     watch

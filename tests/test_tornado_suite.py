@@ -56,6 +56,13 @@ suite = load_suite()
 for name, value in list(vars(suite).items()):
     if isinstance(value, type) and issubclass(value, WebSocketBaseTestCase):
         globals().setdefault(name, value)
+    if isinstance(value, type) and issubclass(value, WebSocketBaseTestCase) and value.__module__ == suite.__name__:
+        # The connections that the tests open with ws_connect() are over memory here. What they open themselves is
+        # over TCP, to the same server: with websocket_connect() (test_websocket_callbacks,
+        # test_websocket_network_fail and others) because it is Tornado's own, with a socket (test_http_request,
+        # test_missing_websocket_key and others, by fetch()) because it is the base's.
+        over_memory = type(f"{name}OverMemory", (value,), {"ws_transport": "memory", "__module__": __name__})
+        globals()[over_memory.__name__] = over_memory
 
 
 class CopiedSuiteTest(unittest.TestCase):

@@ -1,4 +1,4 @@
-"""The examples of ``docs/howto/codecs.rst``, run as they stand there."""
+"""The examples of the pages in ``docs/howto/``, run as they stand there."""
 
 import pathlib
 import re
@@ -6,15 +6,16 @@ import textwrap
 import types
 import unittest
 
-PAGE = pathlib.Path(__file__).parent.parent / "docs" / "howto" / "codecs.rst"
+PAGES = pathlib.Path(__file__).parent.parent / "docs" / "howto"
+PAGE = PAGES / "codecs.rst"
 
 
-def examples():
-    """Return the Python code below each heading of the page, with its line breaks in place."""
+def examples(page=PAGE):
+    """Return the Python code below each heading of a page, with its line breaks in place."""
     found = {}
     heading = r"^(?P<title>.+)\n---+\n"
     block = r"^\.\. code-block:: python\n\n(?P<code>(?:(?: {4}.*)?\n)+)"
-    text = PAGE.read_text("utf-8")
+    text = page.read_text("utf-8")
     title = None
     for match in re.finditer(f"{heading}|{block}", text, re.MULTILINE):
         title = match["title"] or title
@@ -26,10 +27,10 @@ def examples():
     return found
 
 
-def run(code):
+def run(code, page=PAGE):
     """Run the test cases that ``code`` defines, and return their result."""
     module = types.ModuleType("example")
-    exec(compile(code, str(PAGE), "exec"), vars(module))
+    exec(compile(code, str(page), "exec"), vars(module))
     cases = [value for value in vars(module).values() if getattr(value, "__module__", None) == "example"]
     loader = unittest.TestLoader()
     suite = unittest.TestSuite(
@@ -74,3 +75,17 @@ class CodecsPageTest(unittest.TestCase):
         result = run(code.replace('await client.expect(Joined(user="ann"))', 'await client.expect(Joined(user="bob"))'))
         self.assertEqual(len(result.failures), 1)
         self.assertIn("Joined(type='joined', user='bob'), got Joined(type='joined', user='ann')", result.failures[0][1])
+
+
+class PagesTest(unittest.TestCase):
+    """The other pages."""
+
+    def test_every_example_of_every_page_passes(self):
+        """Each example defines test cases, and all their tests pass."""
+        for page in sorted(PAGES.glob("*.rst")):
+            for title, codes in examples(page).items():
+                for code in codes:
+                    with self.subTest(page=page.name, title=title):
+                        result = run(code, page)
+                        self.assertEqual([text for _, text in result.errors + result.failures], [])
+                        self.assertGreater(result.testsRun, 0)
