@@ -287,7 +287,7 @@ class CheckTest(unittest.TestCase):
 
     def test_timeout_in_seconds(self):
         """Any number above zero is a time-out, as a float."""
-        for timeout in (1, 0.5, float("inf")):
+        for timeout in (1, 0.5):
             checked = check_timeout(timeout)
             self.assertEqual((type(checked), checked), (float, timeout))
 

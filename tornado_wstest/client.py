@@ -11,14 +11,14 @@ from tornado.httputil import HTTPHeaders
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError
 
-from .codec import UNDECODABLE, Codec, Message
+from .codec import Codec, Message
 from .endpoint import Endpoint, Plan, Surroundings
 from .errors import ConnectionClosed, UsageError
 from .frames import encode_frame
 from .handshake import run_handshake
 from .inbox import NOT_YET, NotYet, Received
 from .matching import Expected, check_expected, describe
-from .request import check_timeout
+from .request import check_seconds, check_timeout
 from .text import plural, show
 from .transcript import Event
 from .wire import Wire
@@ -42,6 +42,7 @@ T = TypeVar("T")
 
 _ENDED_WELL = (1000, 1001, 1005)
 _NEVER_SENT = (1005, 1006, 1015)
+_NO_OPTIONS = ("timeout", "codec", "handshake", "handshake_kwargs")
 
 
 class WebSocketTestClient:
@@ -62,20 +63,15 @@ class WebSocketTestClient:
     """
 
     def __init__(self, name: str, around: Surroundings, *, codec: Codec | None, timeout: float | None) -> None:
-        self.name = name
-        """The client's name, as failures and the transcript show it."""
-        self.codec = codec or around.codec
-        """What encodes and decodes this client's messages."""
         self.handshake_result: Any = None
         """What the handshake returned."""
         seconds = around.timeout if timeout is None else check_timeout(timeout)
-        self._end = Endpoint(name, around, self.codec, seconds)
+        self._end = Endpoint(name, around, codec or around.codec, seconds)
         self._inbox = self._end.inbox
         self._taken_in_handshake: list[Message] = []
         self._in_handshake = False
         self._plan: Plan | None = None
         self._ping_numbers = itertools.count(1)
-        self._ping_lock = asyncio.Lock()
 
     # Sending
 
@@ -142,27 +138,33 @@ class WebSocketTestClient:
         pings under way a server may answer the last only (RFC 6455, section 5.5.3), so that a client's
         pings go one after the other.
 
+        Raises `ConnectionClosed`, or `MessageTimeout` if no pong comes: a handler that awaits in `on_message`
+        answers no ping until it returns.
+
         :arg data: up to 125 bytes to carry
         """
         __tracebackhide__ = True
         payload = data.encode() if isinstance(data, str) else data
         if payload is not None and (not isinstance(payload, bytes) or len(payload) > 125):
             raise UsageError(f"a ping carries up to 125 bytes, not {show(data)}")
-        async with self._ping_lock:
-            wire = self._end.open_wire("ping")
-            payload = b"%d" % next(self._ping_numbers) if payload is None else payload
-            loop = self._end.around.settling.loop
-            pong = self._end.pongs[payload] = loop.create_future()
-            started = loop.time()
-            self._end.record("ping", payload, outgoing=True)
-            try:
-                wire.connection.ping(payload)
-                await self._end.wait(lambda: True if pong.done() else NOT_YET, timeout, "a pong")
-            except WebSocketClosedError:
-                raise self._end.closed_error("waited for a pong") from None
-            finally:
-                del self._end.pongs[payload]
-            return loop.time() - started
+        end = self._end
+        loop = end.around.settling.loop
+        started = loop.time()
+        # Of many pings under way only the last may be answered: one at a time.
+        await end.wait(lambda: NOT_YET if end.pongs else True, timeout, "the pong of another ping")
+        wire = end.open_wire("ping")
+        payload = b"%d" % next(self._ping_numbers) if payload is None else payload
+        pong = end.pongs[payload] = loop.create_future()
+        end.record("ping", payload, outgoing=True)
+        try:
+            wire.connection.ping(payload)
+            await end.wait(lambda: True if pong.done() else NOT_YET, timeout, "a pong")
+        except WebSocketClosedError:
+            raise end.closed_error("waited for a pong") from None
+        finally:
+            del end.pongs[payload]
+            self._inbox.wake()
+        return loop.time() - started
 
     # Receiving
 
@@ -204,6 +206,7 @@ class WebSocketTestClient:
             except (ValueError, RecursionError) as error:
                 raise came_instead(self.name, "JSON", received, f": {error}") from None
 
+        check_expected(expected)
         wanted = what(expected, "a message of JSON")
         return await self._end.wait(lambda: self._take_checked(expected, decode), timeout, wanted)
 
@@ -229,7 +232,8 @@ class WebSocketTestClient:
     async def receive_all(self, *, timeout: float | None = None) -> list[Message]:
         """Take and return what arrives until the app has settled; empty if nothing does.
 
-        It never raises for a close. Of a server in another process it cannot know what is still to come.
+        It never raises for a close; `NotSettled` if the app does not come to rest. Of a server in another
+        process it cannot know what is still to come.
         """
         __tracebackhide__ = True
         await self._end.settle(timeout)
@@ -257,7 +261,7 @@ class WebSocketTestClient:
                 raise mismatch(self.name, expected, received, self._inbox)
             return self._taken(self._inbox.waiting.popleft())
 
-        return _value(await self._end.wait(attempt, timeout, describe(expected)))
+        return (await self._end.wait(attempt, timeout, describe(expected))).value_or_message
 
     async def expect_in_any_order(self, *expected: Expected, timeout: float | None = None) -> list[Any]:
         """Take the next messages, one for each ``expected``, in whatever order they come.
@@ -266,6 +270,8 @@ class WebSocketTestClient:
         `UnexpectedMessage`, and all stay unread.
         """
         __tracebackhide__ = True
+        if not expected:
+            raise UsageError("expect_in_any_order() takes what to expect: one expectation or more")
         for one in expected:
             check_expected(one)
 
@@ -281,7 +287,7 @@ class WebSocketTestClient:
             return [candidates[index] for index in assigned]
 
         found = await self._end.wait(attempt, timeout, f"{listed(expected)}, in any order")
-        return [_value(received) for received in found]
+        return [received.value_or_message for received in found]
 
     async def expect_nothing(
         self, matching: Expected = None, *, seconds: float = 0, timeout: float | None = None
@@ -292,18 +298,18 @@ class WebSocketTestClient:
 
             await client.expect_nothing()
             await client.expect_nothing(containing(type="alarm"))       # others may come
-            await client.expect_nothing(seconds=30)                     # with ws_virtual_time: in no time
+            await client.expect_nothing(seconds=30)             # with ws_virtual_time: in no time
 
         This is exact and takes microseconds, not a sleep: see `tornado_wstest.simulation.settle` for what
-        it can see. Raises `UnexpectedMessage`, or `ConnectionClosed` if the server closed meanwhile.
+        it can see. Raises `UnexpectedMessage`, `ConnectionClosed` if the server closed meanwhile, or `NotSettled`
+        if the app does not come to rest.
 
         :arg seconds: let this time pass first, for what timers do
         """
         __tracebackhide__ = True
         if matching is not None:
             check_expected(matching)
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < 0:
-            raise UsageError(f"seconds is a number of seconds, 0 or more, not {show(seconds)}")
+        check_seconds(seconds)
         if seconds:
             await asyncio.sleep(seconds)
         await self._end.settle(timeout)
@@ -334,6 +340,8 @@ class WebSocketTestClient:
 
         if code is not None and type(code) is not int:
             raise UsageError(f"a close code is a number, not {show(code)}")
+        if reason is not None and not isinstance(reason, str):
+            raise UsageError(f"a close reason is a str, not {show(reason)}")
 
         def attempt() -> bool | NotYet:
             if self._inbox.waiting:
@@ -355,6 +363,8 @@ class WebSocketTestClient:
 
             client.ignore(containing(type="heartbeat"))
         """
+        if not expected:
+            raise UsageError("ignore() takes what to ignore: one expectation or more")
         for one in expected:
             check_expected(one)
         self._end.filters.extend((one, None) for one in expected)
@@ -400,18 +410,30 @@ class WebSocketTestClient:
     async def reconnect(self, path: str | None = None, **changes: Any) -> "WebSocketTestClient":
         """Connect again after a close or a cut, as before but for what is given: for resume protocols.
 
-        Takes the arguments of `ws_client`. The client keeps its name, its unread messages, and what it
-        ignores and answers. Raises `UsageError` while it is connected.
+        ::
+
+            await client.abort()
+            await client.reconnect(query={"resume": last_id})
+
+        Takes what `ws_client` takes, in place of what was given before. The client keeps its name, its unread
+        messages, and what it ignores and answers. Raises `UsageError` while it is connected.
         """
         __tracebackhide__ = True
         if not self.closed:
             raise UsageError(f"{self.name} is connected; close() or abort() it before reconnect()")
         assert self._plan is not None
         await self._end.settle(None)
-        handshake = changes.pop("handshake", self._plan.handshake)
-        kwargs = changes.pop("handshake_kwargs", None) or self._plan.handshake_kwargs
-        options = {**self._plan.options, **changes}
-        await self.open(Plan(path or self._plan.path, options, handshake, kwargs))
+        if changes.get("timeout") is not None:
+            self._end.timeout = check_timeout(changes["timeout"])
+        if changes.get("codec") is not None:
+            self._end.codec = changes["codec"]
+        plan = Plan(
+            self._plan.path if path is None else path,
+            {**self._plan.options, **{name: value for name, value in changes.items() if name not in _NO_OPTIONS}},
+            changes.get("handshake", self._plan.handshake),
+            changes.get("handshake_kwargs", self._plan.handshake_kwargs) or {},
+        )
+        await self.open(plan)
         return self
 
     def pause_reading(self) -> None:
@@ -434,6 +456,16 @@ class WebSocketTestClient:
         self._end.record("mark", "reading resumed")
 
     # Facts
+
+    @property
+    def name(self) -> str:
+        """The client's name, as failures and the transcript show it."""
+        return self._end.name
+
+    @property
+    def codec(self) -> Codec:
+        """What encodes and decodes this client's messages."""
+        return self._end.codec
 
     @property
     def connection(self) -> WebSocketClientConnection:
@@ -545,6 +577,7 @@ class WebSocketTestClient:
         self._plan = plan
         await self._end.open(plan)
         self._taken_in_handshake = []
+        self.handshake_result = None
         self._in_handshake = True
         try:
             if plan.handshake is not None:
@@ -581,6 +614,7 @@ class WebSocketTestClient:
                 raise came_instead(self.name, kind_name(kind), received)
             return received
 
+        check_expected(expected)
         wanted = what(expected, kind_name(kind))
         return await self._end.wait(lambda: self._take_checked(expected, check), timeout, wanted)
 
@@ -589,7 +623,6 @@ class WebSocketTestClient:
         if expected is None:
             received = self._inbox.waiting[0] if self._inbox.waiting else None
         else:
-            check_expected(expected)
             received = next((candidate for candidate in self._inbox if candidate.is_as(expected)), None)
         if received is None:
             return NOT_YET
@@ -602,10 +635,6 @@ class WebSocketTestClient:
         if self._in_handshake:
             self._taken_in_handshake.append(received.message)
         return received
-
-
-def _value(received: Received) -> Any:
-    return received.message if received.value is UNDECODABLE else received.value
 
 
 def _check_close(code: object, reason: object) -> None:

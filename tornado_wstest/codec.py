@@ -26,8 +26,6 @@ class _Undecodable:
     def __eq__(self, other: object) -> bool:
         return False
 
-    __hash__ = None  # type: ignore[assignment]  # what equals nothing has no place in a set
-
 
 UNDECODABLE = _Undecodable()
 

@@ -81,6 +81,7 @@ class Endpoint:
         self.ended: asyncio.Future[None] = around.settling.loop.create_future()
         self.ending_is_known = False
         """Does the test know of the close: by its own doing, or by `expect_closed`?"""
+        self.closed_by_test = False
         self.wire: Wire | None = None
         self.served: Served | None = None
         self.is_silent = False
@@ -100,6 +101,7 @@ class Endpoint:
             self.wire = None
         self.ended = around.settling.loop.create_future()
         self.ending_is_known = False
+        self.closed_by_test = False
         self.served = None
         headers = mask_headers(request.headers.get_all())
         self.record("connect", mask_query(request.path) + (f" ({headers})" if headers else ""))
@@ -263,7 +265,7 @@ class Endpoint:
         """
         code, reason = self.code_and_reason()
         caught = self.around.server.watch.first_of(self.served) if self.around.server is not None else None
-        by_us = " by the test" if self.ending_is_known and caught is None else ""
+        by_us = " by the test" if self.closed_by_test else ""
         because = f"\n{caught}" if caught is not None else ""
         unread = f"\n{plural(len(self.inbox), 'message')} unread" if len(self.inbox) else ""
         if caught is None and not self.ending_is_known:
@@ -303,6 +305,7 @@ class Endpoint:
             return
         self.ending_is_known = True
         if not self.ended.done():
+            self.closed_by_test = True
             self.record("close", payload, outgoing=True)
             start(self.wire)
         await self._wait_for_end(self.wire, seconds)
@@ -313,6 +316,7 @@ class Endpoint:
             return
         around = self.around
         if not self.ended.done() and not self.ending_is_known:
+            self.closed_by_test = True
             self.record("close", close_text(1000, ""), outgoing=True)
             self.wire.close(1000, None)
         self.ending_is_known = True

@@ -36,7 +36,10 @@ class ExpectedServerError:
             raise UsageError(f"match= is a regular expression, not {show(match)}")
         self._watch = watch
         self._types = types
-        self._match = re.compile(match) if match is not None else None
+        try:
+            self._match = re.compile(match) if match is not None else None
+        except re.error as error:
+            raise UsageError(f"match= is a regular expression, and {show(match)} is none: {error}") from None
         self._settle = settle
         self._expectation: Expectation | None = None
         self._before = 0
@@ -80,7 +83,12 @@ class ExpectedServerError:
             self.__exit__(exc_type, exc, tb)
 
     def _wants(self, error: BaseException) -> bool:
-        return isinstance(error, self._types) and (self._match is None or bool(self._match.search(str(error))))
+        if not isinstance(error, self._types):
+            return False
+        try:
+            return self._match is None or bool(self._match.search(str(error)))
+        except Exception:  # raised by the exception's own __str__
+            return False
 
     def _failure(self) -> WSTestFailure:
         names = self._types if isinstance(self._types, tuple) else (self._types,)

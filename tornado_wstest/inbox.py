@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from .codec import Codec, Message
+from .codec import UNDECODABLE, Codec, Message
 from .matching import Expected, matches
 from .simulation.settle import Settling
 from .transcript import Event
@@ -38,6 +38,11 @@ class Received:
             self._value = self._codec.to_value(self.message)
             self._codec = None
         return self._value
+
+    @property
+    def value_or_message(self) -> Any:
+        """The value; the message itself if the codec cannot decode it."""
+        return self.message if self.value is UNDECODABLE else self.value
 
     def is_as(self, expected: Expected) -> bool:
         """Is it as expected?"""
@@ -73,18 +78,6 @@ class Inbox:
         """A message has come."""
         self.waiting.append(received)
         self.wake()
-
-    def take_first(self) -> Received | NotYet:
-        """Take the oldest message, if there is one."""
-        return self.waiting.popleft() if self.waiting else NOT_YET
-
-    def take_match(self, expected: Expected) -> Received | NotYet:
-        """Take the oldest message that is as expected, and leave the others in their order."""
-        for index, received in enumerate(self.waiting):
-            if received.is_as(expected):
-                del self.waiting[index]
-                return received
-        return NOT_YET
 
     def wake(self) -> None:
         """Something has happened: let those who wait look again."""

@@ -37,7 +37,7 @@ __all__ = [
     "run_example",
     "set_up_base",
     "tester_of",
-    "tester_with_options",
+    "configured_tester",
     "wrap_test",
 ]
 
@@ -54,8 +54,10 @@ def tester_of(case: Any) -> WebSocketTester:
     return tester
 
 
-def tester_with_options(case: Any) -> WebSocketTester:
+def configured_tester(case: Any) -> WebSocketTester:
+    """Return the tester, with the handshake and the options that the test case has now."""
     tester = tester_of(case)
+    tester.handshake = handshake_of(case)
     tester.options = checked_mapping(case, "get_ws_options", case.get_ws_options())
     return tester
 
@@ -146,7 +148,7 @@ async def begin(case: Any) -> None:
         if http_server is not None
         else checked_mapping(case, "get_httpserver_options", case.get_httpserver_options()),
     )
-    handshake_of(case)
+    configured_tester(case)
     adopt = (http_server, case.get_http_port()) if http_server is not None else None
     await tester.start(adopt=adopt)
     if tester.virtual_time:
@@ -156,18 +158,20 @@ async def begin(case: Any) -> None:
 
 
 async def end(case: Any, error: BaseException | None) -> None:
-    """Undo `begin`: all of it, whatever part of it fails; the first failure is raised."""
+    """Undo `begin`: all of it, whatever part of it fails.
+
+    The last failure is raised, with the earlier ones as its context.
+    """
     tester: WebSocketTester | None = vars(case).pop("wstest", None)
     app = vars(case).pop("_ws_app", None)
     stack, case._ws_exit_stack = case._ws_exit_stack, AsyncExitStack()
-    if tester is None:
-        return
     async with AsyncExitStack() as closing:
         if app is not None:
             closing.push_async_callback(close_app, case, app)
-        closing.push_async_callback(_close_tester, case, tester)
+        if tester is not None:
+            closing.push_async_callback(_close_tester, case, tester)
         closing.push_async_exit(stack)
-        if error is None:
+        if error is None and tester is not None:
             case.wstest = tester
             closing.callback(vars(case).pop, "wstest", None)
             closing.push_async_callback(case.asyncTearDown)

@@ -6,6 +6,7 @@ says for all its clients (`get_ws_options`) and what a call says for one are joi
 
 import http.cookies
 import inspect
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,7 +20,16 @@ from tornado.websocket import websocket_connect
 from .errors import UsageError
 from .text import nearest, show
 
-__all__ = ["HandshakeRequest", "build_request", "check_path", "check_timeout", "cookie_header", "join_query", "sign"]
+__all__ = [
+    "HandshakeRequest",
+    "build_request",
+    "check_path",
+    "check_seconds",
+    "check_timeout",
+    "cookie_header",
+    "join_query",
+    "sign",
+]
 
 _OURS = ("headers", "origin", "cookies", "signed_cookies", "query", "subprotocols")
 _HTTP_REQUEST = frozenset(inspect.signature(HTTPRequest.__init__).parameters) - {
@@ -106,11 +116,22 @@ def check_path(path: object) -> str:
     return path
 
 
-def check_timeout(timeout: object, name: str = "timeout") -> float:
+def check_timeout(timeout: Any, name: str = "timeout") -> float:
     """Return ``timeout`` if it is a number of seconds above zero; raise `UsageError` if it is not."""
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
+    if not _is_number(timeout) or not timeout > 0:
         raise UsageError(f"{name} is a number of seconds above 0, not {show(timeout)}")
     return float(timeout)
+
+
+def check_seconds(seconds: Any, name: str = "seconds") -> float:
+    """Return ``seconds`` if it is a number, 0 or more; raise `UsageError` if it is not."""
+    if not _is_number(seconds) or seconds < 0:
+        raise UsageError(f"{name} is a number of seconds, 0 or more, not {show(seconds)}")
+    return float(seconds)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def join_query(path: str, query: Iterable[tuple[str, Any]]) -> str:
@@ -156,7 +177,7 @@ def _check_options(options: Mapping[str, Any], callbacks: bool) -> None:
             check_timeout(options[name], name)
     for name in ("ping_interval", "ping_timeout", "max_message_size"):
         value = options.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
+        if value is not None and not (_is_number(value) and value >= 0):
             raise UsageError(f"{name} is a number, 0 or more, not {show(value)}")
 
 

@@ -16,12 +16,14 @@ from tornado.web import Application, RequestHandler
 from .errors import NotSettled, UsageError
 from .simulation.memory import MemoryListener, MemoryStream
 from .simulation.settle import Settling
+from .simulation.tasks import describe_task
 from .text import show
 from .transcript import Transcript
 from .watch import Served, ServerWatch, run_as
 
 __all__ = ["AppServer", "check_app"]
 
+_MOST_UNCLAIMED = 1000
 _MEMORY_PORT = 1
 """The port in the URLs of a server over memory, where nothing listens."""
 
@@ -83,6 +85,8 @@ class AppServer:
 
     async def start(self) -> None:
         """Bind an unused port and serve the app there."""
+        if self._http_server is not None:
+            raise UsageError("this server is running already")
         http_server = HTTPServer(self.app, **self._options)
         if self._transport == "memory":
             self.adopt(http_server, _MEMORY_PORT)
@@ -126,11 +130,6 @@ class AppServer:
                 )
             self.memory = MemoryListener(self.settling.selector, port, self._accept)
 
-    def replace_app(self, app: App) -> None:
-        """Serve ``app`` from the next connection on."""
-        assert self._http_server is not None
-        self.app = self._http_server.request_callback = app
-
     async def stop(self, *, timeout: float = 2, grace: float = 0.02) -> None:
         """Close what is still open, wait for each `on_close`, stop listening.
 
@@ -143,13 +142,15 @@ class AppServer:
             return
         unsettled = None
         try:
+            if self._owns_http_server:
+                http_server.stop()
             # Tornado's own stop leaves websockets and their handlers alive.
             for served in list(self.served):
                 served.stream.close()
             unsettled = await self.end_handlers(timeout=timeout, grace=grace)
             if self._owns_http_server:
-                http_server.stop()
-                await asyncio.wait_for(http_server.close_all_connections(), timeout)
+                with contextlib.suppress(TimeoutError):  # what does not end has been named above
+                    await asyncio.wait_for(http_server.close_all_connections(), timeout)
         finally:
             self._release()
         if unsettled is not None:
@@ -168,7 +169,13 @@ class AppServer:
         for served in over:
             served.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=timeout)
+            _, pending = await asyncio.wait(tasks, timeout=timeout)
+            if pending and unsettled is None:
+                lines = "".join(f"\n  {describe_task(task)}" for task in pending)
+                unsettled = NotSettled(
+                    f"a handler did not end within {timeout:g} s when it was cancelled:{lines}\n"
+                    "does it catch CancelledError and go on?"
+                )
         for served in still_open:
             _run_on_close(served)
         for served in over:
@@ -263,6 +270,8 @@ class AppServer:
         if served.key and not served.client:
             # Its client may still come and ask: the connection ended while it was being opened.
             self._unclaimed[served.key] = served
+            if len(self._unclaimed) > _MOST_UNCLAIMED:
+                del self._unclaimed[next(iter(self._unclaimed))]
 
 
 def check_app(app: object, where: str) -> None:

@@ -22,20 +22,19 @@ from .lifecycle import (
     check_settings,
     checked_app,
     close_app,
+    configured_tester,
     end,
-    handshake_of,
     resolved,
     run,
     run_example,
     set_up_base,
     tester_of,
-    tester_with_options,
     wrap_test,
 )
 from .opening import Opening
 from .server import AppServer
 from .simulation.clock import Clock
-from .tester import WebSocketTester
+from .tester import CLASS_HANDSHAKE, DEFAULT_GRACE, WebSocketTester
 from .text import show
 from .transcript import Transcript
 
@@ -54,7 +53,6 @@ T = TypeVar("T")
 
 _SETTINGS = ("ws_path", "ws_timeout", "ws_transport", "ws_virtual_time", "ws_codec", "ws_grace", "ws_network")
 _OTHER_NAMES = ("ws_server", "ws_connect", "ws_client", "ws_clients", "ws_session")
-_CLASS_HANDSHAKE: Any = object()
 
 
 class _Forwarded:
@@ -114,7 +112,7 @@ class WebSocketTestMixin(_Base):
     ws_codec: Codec | None = None
     """What encodes and decodes messages; JSON by default."""
 
-    ws_grace: float = 0.02
+    ws_grace: float = DEFAULT_GRACE
     """Real seconds for what settling cannot see; 0 not to look at it."""
 
     ws_network: Any = None
@@ -191,24 +189,24 @@ class WebSocketTestMixin(_Base):
 
     def ws_connect(self, path: str | None = None, **options: Any) -> Coroutine[Any, Any, WebSocketClientConnection]:
         """Connect, and return Tornado's own connection: no handshake. See `WebSocketTester.connect`."""
-        return tester_with_options(self).connect(path, **options)
+        return configured_tester(self).connect(path, **options)
 
     def ws_client(
         self,
         path: str | None = None,
         *,
         name: str | None = None,
-        handshake: Handshake | None = _CLASS_HANDSHAKE,
+        handshake: Handshake | None = CLASS_HANDSHAKE,
         handshake_kwargs: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         codec: Codec | None = None,
         **options: Any,
     ) -> Opening[WebSocketTestClient]:
         """Connect a client, and take it through the handshake. See `WebSocketTester.client`."""
-        return tester_with_options(self).client(
+        return configured_tester(self).client(
             path,
             name=name,
-            handshake=handshake_of(self) if handshake is _CLASS_HANDSHAKE else handshake,
+            handshake=handshake,
             handshake_kwargs=handshake_kwargs,
             timeout=timeout,
             codec=codec,
@@ -226,7 +224,7 @@ class WebSocketTestMixin(_Base):
     async def expect_rejected(self, path: str | None = None, *, status: int = 403, **options: Any) -> HTTPResponse:
         """The server refuses the opening handshake. See `WebSocketTester.expect_rejected`."""
         __tracebackhide__ = True
-        return await tester_with_options(self).expect_rejected(path, status=status, **options)
+        return await configured_tester(self).expect_rejected(path, status=status, **options)
 
     async def http_fetch(
         self, path: str, *, method: str = "GET", raise_error: bool = False, **options: Any

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+from tornado.escape import native_str
 from tornado.httpclient import HTTPClientError, HTTPResponse
 from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
 from tornado.testing import get_async_test_timeout
@@ -24,7 +25,7 @@ from .errors import MessageTimeout, NotRejected, NotSettled, ServerError, UsageE
 from .expectations import ErrorTypes, ExpectedServerError
 from .handshake import Handshake, check_handshake
 from .opening import Opening
-from .request import HandshakeRequest, build_request, check_path, check_timeout
+from .request import HandshakeRequest, build_request, check_path, check_seconds, check_timeout
 from .server import App, AppServer
 from .simulation.clock import Clock
 from .simulation.memory import MemoryTCPClient
@@ -34,12 +35,17 @@ from .transcript import Transcript, mask_query
 from .watch import Caught
 from .wire import LoopResolver, open_connection
 
-__all__ = ["WebSocketTester", "connect", "default_timeout"]
+__all__ = ["CLASS_HANDSHAKE", "DEFAULT_GRACE", "WebSocketTester", "connect", "default_timeout"]
 
 __unittest = True
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_CLASS_HANDSHAKE: Any = object()
+CLASS_HANDSHAKE: Any = object()
+"""Stands for the handshake that all clients of a test case have."""
+
+DEFAULT_GRACE = 0.02
+"""Real seconds for what settling cannot see."""
+
 _AN_HOUR = 3600.0
 
 
@@ -84,7 +90,7 @@ class WebSocketTester:
         transport: str = "tcp",
         virtual_time: bool = False,
         codec: Codec | None = None,
-        grace: float = 0.02,
+        grace: float = DEFAULT_GRACE,
         network: Any = None,
         fail_on_server_error: bool = True,
         httpserver_options: Mapping[str, Any] | None = None,
@@ -94,8 +100,9 @@ class WebSocketTester:
             check_handshake(handshake)
         if codec is not None and not isinstance(codec, Codec):
             raise UsageError(f"codec is a Codec(encode, decode), not {show(codec)}")
-        if isinstance(grace, bool) or not isinstance(grace, (int, float)) or grace < 0:
-            raise UsageError(f"grace is a number of seconds, 0 or more, not {show(grace)}")
+        check_seconds(grace, "grace")
+        if not isinstance(fail_on_server_error, bool):
+            raise UsageError(f"fail_on_server_error is True or False, not {show(fail_on_server_error)}")
         if transport not in ("tcp", "memory"):
             raise UsageError(f"transport is 'tcp' or 'memory', not {show(transport)}")
         if not isinstance(virtual_time, bool):
@@ -112,6 +119,7 @@ class WebSocketTester:
         self.grace = grace
         self.fail_on_server_error = fail_on_server_error
         self.options: Mapping[str, Any] = options or {}
+        build_request(self.path, self.options, {}, app=app)
         self._numbers = itertools.count(1)
         self._clients: list[WebSocketTestClient] = []
         self._connections: list[WebSocketClientConnection] = []
@@ -136,6 +144,8 @@ class WebSocketTester:
 
         :arg adopt: an `HTTPServer` and its port, if somebody else has started it, and will stop it
         """
+        if self._surroundings is not None:
+            raise UsageError("this tester is running already")
         self._loop = asyncio.get_running_loop()
         self._started_at = self._loop.time()
         if adopt is not None:
@@ -175,7 +185,7 @@ class WebSocketTester:
         __tracebackhide__ = True
         if self._surroundings is None:
             return
-        unsettled = await self.disconnect()
+        unsettled = await self._disconnect()
         self._surroundings.resolver.close()
         self._surroundings = None
         if self._http_client is not None:
@@ -195,7 +205,7 @@ class WebSocketTester:
         if unsettled is not None:
             raise unsettled
 
-    async def disconnect(self) -> NotSettled | None:
+    async def _disconnect(self) -> NotSettled | None:
         """Close every client, in the order they connected, and end what their handlers still do."""
         for client in self._clients:
             await client.end()
@@ -268,7 +278,7 @@ class WebSocketTester:
         path: str | None = None,
         *,
         name: str | None = None,
-        handshake: Handshake | None = _CLASS_HANDSHAKE,
+        handshake: Handshake | None = CLASS_HANDSHAKE,
         handshake_kwargs: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         codec: Codec | None = None,
@@ -297,7 +307,7 @@ class WebSocketTester:
         A refused opening handshake raises Tornado's `HTTPClientError`.
         """
         here = self._alive()
-        if handshake is _CLASS_HANDSHAKE:
+        if handshake is CLASS_HANDSHAKE:
             handshake = self.handshake
         if handshake is not None:
             check_handshake(handshake)
@@ -353,8 +363,9 @@ class WebSocketTester:
                     f"if that is as it should be: expect_rejected({request.path!r}, status={error.code})"
                 ) from None
             if status == 500:
+                key = native_str(error.response.request.headers.get("Sec-WebSocket-Key", ""))
                 for caught in self.server.watch.untold():
-                    caught.was_excused = True
+                    caught.was_excused = caught.was_excused or caught.served.key == key
             return error.response
         finally:
             expected.remove(status)
@@ -413,6 +424,9 @@ class WebSocketTester:
 
             await wstest.until(lambda: len(app.rooms["den"]) == 2)
 
+        The predicate is asked again every 1 to 20 ms; under virtual time whenever the clock has moved. Raises
+        `MessageTimeout`, with what it was, after ``timeout`` seconds.
+
         :arg predicate: a function, may be async; an exception counts as not yet
         """
         __tracebackhide__ = True
@@ -422,7 +436,7 @@ class WebSocketTester:
         seconds = here.timeout if timeout is None else check_timeout(timeout)
         pauses = self._pauses(here, seconds)
         while True:
-            was = await _ask(predicate)
+            was = await _ask(predicate, seconds)
             if was and not isinstance(was, _Raised):
                 return was
             try:
@@ -430,7 +444,7 @@ class WebSocketTester:
             except StopAsyncIteration:
                 passed = f"{seconds:g} s" if seconds is not None else f"{self._patience:g} s in which nothing happened"
                 raise MessageTimeout(
-                    f"{_source_of(predicate)} was still {was!r} after {passed}\n"
+                    f"{_source_of(predicate)} was still {show(was)} after {passed}\n"
                     "raise the wait with timeout=, or look into the transcript for what the server did"
                 ) from None
 
@@ -556,6 +570,9 @@ class WebSocketTester:
             self.transcript.record(name, "reject", f"{error.code} {error.message or ''}".strip())
             raise
         self._connections.append(connection)
+        served = self.server.find(native_str(connection.key))
+        if served is not None:
+            served.watch.name(served, name)
         return connection
 
     async def _end_connection(self, connection: WebSocketClientConnection) -> None:
@@ -629,7 +646,7 @@ async def _connected(
         codec=codec or JSON,
         timeout=default_timeout() if timeout is None else check_timeout(timeout),
         patience=default_timeout(),
-        grace=0.02,
+        grace=DEFAULT_GRACE,
         resolver=LoopResolver(),
         through=contextlib.nullcontext,
         server=None,
@@ -693,10 +710,13 @@ class _Raised:
         return f"raising {show(self._error)}"
 
 
-async def _ask(predicate: Callable[[], Any]) -> Any:
+async def _ask(predicate: Callable[[], Any], seconds: float | None) -> Any:
     try:
         answer = predicate()
-        return await answer if inspect.isawaitable(answer) else answer
+        if inspect.isawaitable(answer):
+            async with asyncio.timeout(seconds):
+                answer = await answer
+        return answer
     except Exception as error:
         return _Raised(error)
 

@@ -34,6 +34,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import Finish, HTTPError, RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from .text import show_error
 from .transcript import Event, Transcript
 
 __all__ = ["Caught", "Expectation", "ServerWatch", "Served", "run_as"]
@@ -217,7 +218,7 @@ class Caught:
 
     def __str__(self) -> str:
         handler = type(self.served.handler).__name__ if self.served.handler is not None else "the app"
-        return f"{handler} raised {type(self.exception).__name__}: {self.exception}"
+        return f"{handler} raised {show_error(self.exception)}"
 
 
 class Expectation:
@@ -384,7 +385,7 @@ class _LoopHooks:
         served = _current.get() if context is None else context.get(_current)
         if served is not None and getattr(coro, "__qualname__", "") != _WRITE_WRAPPER:
             served.tasks.add(task)
-            is_main = getattr(coro, "__qualname__", "").endswith("._execute")
+            is_main = getattr(coro, "cr_code", None) is RequestHandler._execute.__code__
             task.add_done_callback(functools.partial(_main_task_done if is_main else _task_done, served))
         return task
 

@@ -102,7 +102,8 @@ def _reporting(submit: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(submit)
     def reporting_submit(self: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         future = submit(self, function, *args, **kwargs)
-        jobs = _watched.get(asyncio._get_running_loop())  # type: ignore[arg-type]
+        loop = asyncio._get_running_loop()
+        jobs = _watched.get(loop) if loop is not None else None
         if jobs is not None and isinstance(future, concurrent.futures.Future):
             jobs.add(future, function)
         return future
