@@ -8,7 +8,7 @@
           +-- UnexpectedMessage      another message came, or one came where none should
           +-- ConnectionClosed       closed: code, reason
           +-- HandshakeFailed        a handshake did not go through: step, messages
-          +-- NotRejected            an opening handshake was accepted that should not be: response
+          +-- NotRejected            an opening handshake was accepted that should not be
           +-- BroadcastMismatch      who got it, who did not, who got it twice
           +-- ScenarioFailed         which step of whom
           +-- ServerError            a handler raised; its exception is the cause
@@ -81,10 +81,11 @@ class ConnectionClosed(WSTestFailure):
 class HandshakeFailed(WSTestFailure):
     """A handshake of `tornado_wstest.handshake` did not go through.
 
-    ``step`` says where it was, ``messages`` holds what it had received until then.
+    ``step`` says where it was, ``why`` what happened there, ``messages`` holds what it had received until then.
     """
 
     step: str = ""
+    why: str = ""
     messages: tuple[str | bytes, ...] = ()
 
 

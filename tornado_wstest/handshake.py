@@ -44,7 +44,7 @@ class _Step:
             return await self._run(client, kwargs)
         except (MessageTimeout, UnexpectedMessage, ConnectionClosed) as error:
             # Not from the error itself: its text is in this one's.
-            raise _failure(client, f"{self!r}{self._where(client, before)}", error) from error.__cause__
+            raise _failure(client, f"{self!r}{self._where(client, before)}", str(error)) from error.__cause__
 
     async def _run(self, client: "WebSocketTestClient", kwargs: Mapping[str, Any]) -> Any:
         raise NotImplementedError
@@ -165,21 +165,15 @@ class sequence(_Step):
     def __repr__(self) -> str:
         return f"sequence({', '.join(_name(handshake) for handshake in self.handshakes)})"
 
-    async def __call__(self, client: "WebSocketTestClient", **kwargs: Any) -> Any:
-        __tracebackhide__ = True
-        return await self._run(client, kwargs)
-
-    async def _run(self, client: "WebSocketTestClient", kwargs: Mapping[str, Any]) -> list[Any]:
+    async def __call__(self, client: "WebSocketTestClient", **kwargs: Any) -> list[Any]:
         __tracebackhide__ = True
         results = []
         for number, handshake in enumerate(self.handshakes, 1):
             try:
                 results.append(await _call(handshake, client, _arguments_for(handshake, kwargs)))
             except HandshakeFailed as error:
-                place = f"step {number} of {len(self.handshakes)}: {error.step}"
-                raise HandshakeFailed(
-                    str(error).replace(error.step, place, 1), client=client.name, step=place, messages=error.messages
-                ) from error.__cause__
+                step = f"step {number} of {len(self.handshakes)}: {error.step}"
+                raise _failure(client, step, error.why) from error.__cause__
         return results
 
     def takes(self) -> set[str] | None:
@@ -250,14 +244,15 @@ def _name(handshake: Handshake) -> str:
     return repr(handshake) if isinstance(handshake, _Step) else getattr(handshake, "__name__", show(handshake))
 
 
-def _failure(client: "WebSocketTestClient", step: str, error: Exception) -> HandshakeFailed:
+def _failure(client: "WebSocketTestClient", step: str, why: str) -> HandshakeFailed:
     messages = client.handshake_messages
     taken = f": {elide(', '.join(map(show, messages)))}" if messages else ""
     return HandshakeFailed(
-        f"the handshake of {client.name} did not go through: {step}\n{error}\n"
+        f"the handshake of {client.name} did not go through: {step}\n{why}\n"
         f"before that it took {plural(len(messages), 'message') if messages else 'no message'}{taken};"
         " handshake=None connects without it",
         client=client.name,
         step=step,
+        why=why,
         messages=messages,
     )

@@ -19,9 +19,8 @@ from .errors import UsageError, WSTestFailure
 from .handshake import Handshake, check_handshake
 from .server import check_app
 from .simulation.limits import TestLimit
-from .simulation.tasks import is_library
 from .tester import WebSocketTester
-from .text import nearest, show
+from .text import is_library, nearest, show
 
 __all__ = [
     "ExplainedSubTest",

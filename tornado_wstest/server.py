@@ -1,4 +1,10 @@
-"""The app under test on an unused port, from bind to the last `on_close`."""
+"""The app under test on an unused port, from bind to the last `on_close`.
+
+What is watched is replaced on the `HTTPServer`'s instance: `handle_stream`, `start_request`, `on_close`.
+Private parts (Tornado 6.3 to 6.6): the ``handler`` and ``delegate`` of Tornado's own delegates lead to the
+handler of a request (where they are missing, a client has no ``handler``, and errors are not seen);
+``IOStream._write_buffer`` is what `AppServer.buffered` measures.
+"""
 
 import asyncio
 import contextlib
@@ -215,10 +221,7 @@ class AppServer:
         return open_one or self._unclaimed.pop(key, None)
 
     def buffered(self, served: Served) -> int:
-        """Return how many bytes the server holds for one client, the kernel's own buffers not counted.
-
-        Tornado keeps them in ``IOStream._write_buffer``, which is private (6.3 to 6.6).
-        """
+        """Return how many bytes the server holds for one client, the kernel's own buffers not counted."""
         return len(getattr(served.stream, "_write_buffer", b""))
 
     async def __aenter__(self) -> "AppServer":

@@ -1,10 +1,14 @@
 """How values look in a failure: short, whole at both ends, and never an error of their own."""
 
 import difflib
+import os
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["elide", "nearest", "one_line", "plural", "show", "show_error"]
+__all__ = ["elide", "is_library", "nearest", "one_line", "plural", "show", "show_error"]
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_PYTHON = os.path.dirname(os.__file__)
 
 
 def show(value: Any, width: int = 200) -> str:
@@ -31,6 +35,13 @@ def show_error(error: BaseException, width: int = 200) -> str:
 def one_line(text: str) -> str:
     """Return ``text`` with a space for each line break."""
     return " ".join(text.splitlines())
+
+
+def is_library(file_name: str) -> bool:
+    """Is this a file of Python's, Tornado's or ours, and none of the user's?"""
+    directory = os.path.dirname(file_name)
+    in_python = directory.startswith(_PYTHON) and "site-packages" not in directory
+    return in_python or directory.startswith(_HERE) or os.path.basename(directory) == "tornado"
 
 
 def elide(text: str, width: int = 200) -> str:

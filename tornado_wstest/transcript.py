@@ -4,13 +4,14 @@ One `Transcript` serves all clients of a test, so that a failure can show who sa
 remembers and draws; who writes into it is the business of the clients and of the server's watch.
 """
 
+import os
 import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, overload
 
 from .errors import UsageError
-from .text import elide, one_line, show, show_error
+from .text import elide, is_library, one_line, show, show_error
 
 __all__ = ["KINDS", "Event", "Transcript", "mask_headers", "mask_query"]
 
@@ -55,12 +56,11 @@ class Transcript(Sequence[Event]):
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._events: list[Event] = []
-        self._add = self._events.append
 
     def record(self, client: str, kind: str, payload: Any = None, *, outgoing: bool = False) -> Event:
         """Append an event that happens now, and return it."""
         event = Event(self._now(), client, kind, payload, outgoing)
-        self._add(event)
+        self._events.append(event)
         return event
 
     def rename(self, event: Event, client: str) -> Event:
@@ -180,5 +180,6 @@ def _payload_text(event: Event) -> str:
 def _error_text(error: BaseException) -> str:
     """Name the exception and the innermost line of the user's own code that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
+    ours = [frame for frame in frames if not is_library(frame.filename)] or frames
+    place = f" ({os.path.basename(ours[-1].filename)}:{ours[-1].lineno} in {ours[-1].name})" if ours else ""
     return f"the server raised {one_line(show_error(error, _MAX_PAYLOAD))}{place}"

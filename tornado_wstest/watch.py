@@ -18,7 +18,11 @@ Logs are consulted for one thing only: an error whose log record was dropped by 
 
 Private parts, Tornado 6.3 to 6.6 and CPython 3.11 to 3.13: ``asyncio.Task._log_traceback`` tells whether
 anybody took a task's exception (where it is missing, a task's exception always counts);
-``asyncio.Handle._context`` tells which connection a callback belongs to (where it is missing, none).
+``asyncio.Handle._context`` tells which connection a callback belongs to (where it is missing, none);
+``RequestHandler._execute`` is the task that runs a handler, and the ``wrapper`` in
+``WebSocketProtocol13.write_message`` one whose failure only says that the client has gone (where they have
+other names, on_close is waited for in vain after a crash on old versions, and asyncio logs such a failure).
+While an app is watched, ``filter`` of four loggers and ``error`` of one are replaced on the loggers.
 """
 
 import asyncio

@@ -1,12 +1,13 @@
 """Tornado's client connection, and the few places where we look behind its front.
 
-A `Wire` is one `tornado.websocket.WebSocketClientConnection`, opened with `websocket_connect`. Private
-parts are touched here only (Tornado 6.3 to 6.6):
+A `Wire` is one `tornado.websocket.WebSocketClientConnection`, opened with `websocket_connect`. The private
+parts that the client's side needs (Tornado 6.3 to 6.6):
 
 - ``WebSocketProtocol._abort`` is wrapped, because without it a close frame that carries no code cannot be
-  told from no close frame at all. Where it is missing, both read 1006.
-- ``IOLoop.readers`` and ``IOLoop._handle_events``, to stop reading from a socket for a while: Tornado has
-  no way to pause a stream. Where they are missing, `pause` raises `UsageError`.
+  told from no close frame at all. Where it is missing, both read 1006. ``_wire_bytes_out`` tells the same of
+  a connection that ended in the turn that opened it.
+- ``IOLoop.readers`` and ``IOLoop.selector_loop``, to stop reading from a socket for a while: Tornado has no
+  way to pause a stream. Where they are missing, `pause` raises `UsageError`.
 """
 
 import asyncio

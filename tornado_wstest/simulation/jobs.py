@@ -7,8 +7,8 @@ class reports what the watched loop's thread hands in. Bare threads, and jobs th
 be seen.
 
 A job is over when its callbacks have returned: only then does the loop know of the result. The callbacks
-run in ``concurrent.futures.Future._invoke_callbacks``, which is private (CPython 3.11 to 3.13); where it
-is missing, a job counts as over a moment too early.
+run in ``concurrent.futures.Future._invoke_callbacks``, which is private, as is ``_condition``, its lock
+(CPython 3.11 to 3.13); where they are missing, a job counts as over a moment too early.
 """
 
 import asyncio

@@ -9,6 +9,9 @@ the server of this package see to.
 Timers that are due later do not count. Descriptors whose other end is not in this loop (a database, a
 subprocess) could become ready at any moment; they are given a grace, in real seconds, to stay quiet.
 
+Private parts: ``loop._scheduled``, the timers, and what their handles call (CPython 3.11 to 3.13); where they
+are missing, no next timer is known. The limit of a test is known by the name of its callback in Tornado.
+
 A loop without a selector (uvloop, Windows' proactor) cannot be looked into: there, settling means that
 nothing of ours happened for the length of the grace.
 """

@@ -8,10 +8,10 @@ import re
 import types
 from typing import Any
 
-__all__ = ["describe_callback", "describe_task", "is_library", "place"]
+from ..text import is_library
 
-_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_LIBRARIES = tuple(os.path.dirname(module.__file__) for module in (asyncio, functools) if module.__file__)
+__all__ = ["describe_callback", "describe_task", "place"]
+
 _AUTOMATIC_NAME = re.compile(r"Task-\d+|None")
 
 
@@ -61,12 +61,6 @@ def place(coro: Any, *, with_source: bool = False) -> str:
             inner = inner.get_coro()
         coro = inner
     return found
-
-
-def is_library(file_name: str) -> bool:
-    """Is this a file of asyncio's, Tornado's or ours, and none of the user's?"""
-    directory = os.path.dirname(file_name)
-    return directory in _LIBRARIES or directory.startswith(_HERE) or os.path.basename(directory) == "tornado"
 
 
 def _location(file_name: str, line: int) -> str:
