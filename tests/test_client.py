@@ -146,6 +146,15 @@ class ReceiveTest(ClientTestCase):
             await client.receive("b", timeout=0.02)
         self.assertEqual(client.unread, ("a",))
 
+    async def test_a_wait_leaves_no_timer(self):
+        """When a wait is over, its time-out is no longer set."""
+        client = await self.ws_client()
+        waiting = asyncio.ensure_future(client.receive(timeout=77))
+        await client.send("a")
+        await waiting
+        timers = [handle for handle in asyncio.get_running_loop()._scheduled if not handle.cancelled()]
+        self.assertEqual([handle for handle in timers if "expire" in repr(handle)], [])
+
     async def test_a_cancelled_wait_loses_nothing(self):
         """A message that comes as the wait for it is cancelled stays."""
         client = await self.ws_client()

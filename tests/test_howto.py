@@ -78,7 +78,15 @@ class CodecsPageTest(unittest.TestCase):
 
 
 class PagesTest(unittest.TestCase):
-    """The other pages."""
+    """The other pages, and the README's first test."""
+
+    def test_the_first_test_of_the_readme_passes(self):
+        """What a new user copies first works as it stands."""
+        page = PAGES.parent.parent / "README.rst"
+        (code,) = examples(page)["The first test"]
+        result = run(code, page)
+        self.assertEqual([text for _, text in result.errors + result.failures], [])
+        self.assertEqual(result.testsRun, 2)
 
     def test_every_example_of_every_page_passes(self):
         """Each example defines test cases, and all their tests pass."""

@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import gc
 import os
+import selectors
 import socket
 import subprocess
 import sys
@@ -309,6 +310,36 @@ class LoadTest(unittest.TestCase):
                 await client.expect_nothing()
                 await client.send(str(number))
                 self.assertEqual(await client.receive_all(), [str(number)])
+
+
+class LateSelector(selectors.DefaultSelector):
+    """Says at the first look that nothing is there, as a busy kernel might."""
+
+    def __init__(self):
+        super().__init__()
+        self._has_hidden = False
+
+    def select(self, timeout=None):
+        events = super().select(timeout)
+        self._has_hidden = bool(events) and timeout == 0 and not self._has_hidden
+        return [] if self._has_hidden else events
+
+
+class TwiceTest(unittest.TestCase):
+    """One look is not enough."""
+
+    def test_it_looks_twice(self):
+        """What the selector shows at the second look only is seen."""
+
+        async def main():
+            async with WebSocketTester(make_app()) as wstest:
+                client = await wstest.client()
+                for number in range(20):
+                    await client.send(str(number))
+                    self.assertEqual(await client.receive_all(), [str(number)])
+
+        with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(LateSelector())) as runner:
+            runner.run(main())
 
 
 class InstallTest(unittest.IsolatedAsyncioTestCase):

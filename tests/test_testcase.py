@@ -487,6 +487,23 @@ class NoteTest(unittest.TestCase):
         text = run_test(Case).text
         self.assertRegex(text, r"ann --> 'a'\n.*ann <--\*'a'")
 
+    def test_the_traceback_begins_and_ends_at_the_test(self):
+        """A failure shows the lines of the test, and not those that run it or that it calls in the package."""
+
+        class Case(WebSocketTestCase):
+            def get_app(self):
+                return make_app()
+
+            @gen_test
+            async def test_it(self):
+                client = await self.ws_client(timeout=0.02)
+                await client.receive()
+
+        text = run_test(Case).text
+        self.assertIn("await client.receive()", text)
+        for inside in ("post_coroutine", "endpoint.py", "inbox.py", "lifecycle.py"):
+            self.assertNotIn(inside, text)
+
     def test_a_sub_test_carries_it(self):
         """A failing subTest carries it as well, and the others are run."""
         ran = []

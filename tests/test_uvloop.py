@@ -5,6 +5,8 @@ import gc
 import unittest
 
 import uvloop
+from tornado.web import Application
+from tornado.websocket import WebSocketHandler
 
 from tests.apps.handlers import make_app
 from tornado_wstest import UsageError, WebSocketTester, discard
@@ -32,6 +34,23 @@ class UvloopTest(unittest.TestCase):
                 await client.expect_nothing()
                 await client.close()
                 self.assertTrue(client.handler.on_close_ran)
+
+        run(main)
+
+    def test_settling_goes_on_while_messages_come(self):
+        """As long as one message follows the other within the grace, nothing has settled."""
+
+        class Talker(WebSocketHandler):
+            async def on_message(self, message):
+                for number in range(5):
+                    await asyncio.sleep(0.06)
+                    self.write_message(str(number))
+
+        async def main():
+            async with WebSocketTester(Application([("/", Talker)]), grace=0.1) as wstest:
+                client = await wstest.client()
+                await client.send("go")
+                self.assertEqual(await client.receive_all(), list("01234"))
 
         run(main)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import unittest
 
@@ -313,6 +314,12 @@ class LogTest(unittest.TestCase):
         with self.assertLogs("tornado.application", "ERROR"):
             self.assertTrue(run_test(case_for(Logs)).was_successful)
 
+    def test_a_log_line_names_its_own_place(self):
+        """What Tornado logs through a method of ours is said to come from Tornado."""
+        with self.assertLogs("tornado.application", "ERROR") as logs:
+            run_test(case_for(IOLoopCallbackRaises))
+        self.assertEqual(logs.records[0].filename, "ioloop.py")
+
     def test_the_loggers_are_left_as_they_were(self):
         """After a test the loggers have no method of ours."""
         run_test(case_for(Quiet))
@@ -385,6 +392,27 @@ class NoErrorTest(unittest.TestCase):
                 await self.until(handler.task.done)
 
         outcome = run_test(Case)
+        self.assertTrue(outcome.was_successful, outcome.text)
+
+    def test_writes_that_nobody_awaited(self):
+        """Messages that were on their way to a client that vanished leave no line in the log."""
+
+        class Floods(Quiet):
+            def on_message(self, message):
+                for _ in range(10):
+                    self.write_message("x" * 1_000_000)
+
+        class Case(case_for(Floods)):
+            async def test_it(self):
+                client = await self.ws_client()
+                client.pause_reading()
+                await client.send("a")
+                await self.settle()
+                await client.abort()
+
+        with self.assertNoLogs(level="WARNING"):
+            outcome = run_test(Case)
+            gc.collect()
         self.assertTrue(outcome.was_successful, outcome.text)
 
     def test_http_errors_of_an_http_handler(self):
@@ -495,7 +523,7 @@ class ExpectServerErrorTest(WebSocketTestCase):
     """The block itself."""
 
     def get_app(self):
-        return Application([("/", OnMessageRaises), ("/quiet", Quiet)])
+        return Application([("/", OnMessageRaises), ("/quiet", Quiet), ("/task", TaskRaises)])
 
     async def test_with_looks_when_the_block_ends(self):
         """The plain form is enough for a block that waits itself."""
@@ -517,6 +545,16 @@ class ExpectServerErrorTest(WebSocketTestCase):
         with self.assertRaisesRegex(WSTestFailure, "no handler raised Boom in this block; none raised anything"):
             async with self.expect_server_error(Boom):
                 await client.send("a")
+
+    async def test_an_earlier_error_does_not_count(self):
+        """What a task raised before the block, and nobody has looked at yet, is none of the block's."""
+        client = await self.ws_client("/task")
+        with self.expect_server_error(Boom):
+            await client.send("a")
+            await self.settle()
+            with self.assertRaisesRegex(WSTestFailure, "none raised anything"):
+                with self.expect_server_error(Boom):
+                    pass
 
     async def test_another_exception_is_a_failure_caused_by_it(self):
         """A block in which a handler raises something else fails, and shows that."""

@@ -253,9 +253,6 @@ def wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
                 tester.explain(error)
             raise
 
-    if runnable is not None:
-        # functools.wraps marks it as what it wraps, but it is no coroutine function.
-        del test.__wrapped__
     # A method, as it was: unittest takes a function on an instance for a static method, and calls it.
     return types.MethodType(test, case)
 
