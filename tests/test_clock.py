@@ -92,6 +92,19 @@ class FollowingTest(ClockTestCase):
         await self.clock.advance(10)
         self.assertEqual((fired, self.clock.time()), ([1], 30))
 
+    async def test_whole_seconds_stay_whole(self):
+        """A long chain of timers of a second each ends on the second."""
+        fired = []
+
+        def again():
+            fired.append(1)
+            if len(fired) < 1000:
+                IOLoop.current().call_later(1, again)
+
+        IOLoop.current().call_later(1, again)
+        await self.until(lambda: len(fired) == 1000)
+        self.assertAlmostEqual(self.clock._passed, 1000, places=9)
+
     async def test_our_own_timeouts(self):
         """timeout= is on the clock."""
         client = await self.ws_client()

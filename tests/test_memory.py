@@ -156,12 +156,14 @@ class FramesOverTCPTest(WebSocketTestCase):
         """A connection that is reset, with bytes unread, reads as no close."""
         client = await self.ws_client()
         handler = client.handler
+        stream = handler.ws_connection.stream
         client.pause_reading()
         handler.write_message("never read")
         await self.settle()
         client.connection.protocol.stream.close()
         await self.settle()
         self.assertEqual((client.close_code, handler.ended), (1006, (None, None)))
+        self.assertIsInstance(stream.error, ConnectionResetError)
 
     async def test_a_server_that_drops_with_bytes_unsent(self):
         """What the server had written before it dropped the connection arrives before the end."""

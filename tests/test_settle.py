@@ -19,6 +19,7 @@ from tornado.websocket import WebSocketHandler
 
 from tests.apps.handlers import make_app
 from tornado_wstest import MessageTimeout, NotSettled, WebSocketTestCase, WebSocketTester
+from tornado_wstest.simulation.selector import WatchingSelector
 
 
 class SettleTestCase(WebSocketTestCase):
@@ -77,6 +78,14 @@ class SettleTest(SettleTestCase):
             await client.expect_nothing()
             await client.send(str(number))
             self.assertEqual(await client.receive_all(), [str(number)])
+
+    async def test_three_hundred_may_connect_at_once(self):
+        """More clients than a listening socket usually holds are all connected when the app has settled."""
+        tasks = [asyncio.ensure_future(self.ws_client()) for _ in range(300)]
+        await asyncio.sleep(0)
+        await self.settle()
+        self.assertEqual(len(self.ws_server.handlers), 300)
+        await asyncio.gather(*tasks)
 
     async def test_a_cancelled_settle_leaves_nothing(self):
         """A settle() that is cancelled does not disturb the next one."""
@@ -312,34 +321,37 @@ class LoadTest(unittest.TestCase):
                 self.assertEqual(await client.receive_all(), [str(number)])
 
 
-class LateSelector(selectors.DefaultSelector):
-    """Says at the first look that nothing is there, as a busy kernel might."""
+class LateSelector:
+    """A selector that shows at the second look what it did not at the first, as a busy kernel's might."""
 
-    def __init__(self):
-        super().__init__()
-        self._has_hidden = False
+    def __init__(self, events):
+        self.looks = [[], events]
 
-    def select(self, timeout=None):
-        events = super().select(timeout)
-        self._has_hidden = bool(events) and timeout == 0 and not self._has_hidden
-        return [] if self._has_hidden else events
+    def select(self, timeout):
+        return self.looks.pop(0)
+
+    def get_map(self):
+        return {}
+
+    close = None
 
 
-class TwiceTest(unittest.TestCase):
+class TwiceTest(unittest.IsolatedAsyncioTestCase):
     """One look is not enough."""
 
-    def test_it_looks_twice(self):
-        """What the selector shows at the second look only is seen."""
-
-        async def main():
-            async with WebSocketTester(make_app()) as wstest:
-                client = await wstest.client()
-                for number in range(20):
-                    await client.send(str(number))
-                    self.assertEqual(await client.receive_all(), [str(number)])
-
-        with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(LateSelector())) as runner:
-            runner.run(main())
+    async def test_it_looks_twice(self):
+        """Nobody who settles goes on while the second look shows something."""
+        loop, event = asyncio.get_running_loop(), (selectors.SelectorKey(1000, 1000, 1, None), 1)
+        own, loop._selector = loop._selector, LateSelector([event])
+        try:
+            selector = WatchingSelector(loop, [], set())
+            waiting = asyncio.ensure_future(selector.wait_until_quiet(1, 0, None))
+        finally:
+            loop._selector = own
+        await asyncio.sleep(0)
+        self.assertEqual(selector.select(None), [event])
+        self.assertFalse(waiting.done())
+        waiting.cancel()
 
 
 class InstallTest(unittest.IsolatedAsyncioTestCase):

@@ -315,6 +315,70 @@ class LifeTest(unittest.TestCase):
         outcome = run_test(Case)
         self.assertTrue(outcome.was_successful, outcome.text)
 
+    def test_a_stray_stop_of_the_loop_does_not_hurt(self):
+        """A stop that a test has left behind in the loop does not interrupt what runs after the test."""
+
+        class Case(WebSocketTestCase):
+            def get_app(self):
+                return make_app()
+
+            async def test_it(self):
+                await self.ws_client()
+                asyncio.get_running_loop().call_soon(asyncio.get_running_loop().stop)
+                self.fail("the real failure")
+
+        outcome = run_test(Case)
+        self.assertEqual((len(outcome.failures), outcome.errors), (1, []))
+
+    def test_a_wait_that_is_left_behind_is_silent(self):
+        """A task of the test's that still waits for a message at the end is cancelled without a word."""
+
+        class Case(WebSocketTestCase):
+            def get_app(self):
+                return make_app()
+
+            async def test_it(self):
+                client = await self.ws_client()
+                self.task = asyncio.ensure_future(client.receive("never"))
+                await self.settle()
+
+        with self.assertNoLogs(level="WARNING"):
+            outcome = run_test(Case)
+            gc.collect()
+        self.assertTrue(outcome.was_successful, outcome.text)
+
+    def test_set_up_without_super(self):
+        """A setUp that forgets super().setUp() is told so, once."""
+
+        class Case(WebSocketTestCase):
+            def setUp(self):
+                pass
+
+            def get_app(self):
+                return make_app()
+
+            async def test_it(self):
+                await self.ws_client()
+
+        outcome = run_test(Case)
+        self.assertEqual((len(outcome.errors), outcome.failures), (1, []))
+        self.assertIn("Case.setUp() does not call super().setUp()", outcome.text)
+
+    def test_a_handshake_without_self(self):
+        """A handshake method that forgets self is told what to write."""
+
+        class Case(WebSocketTestCase):
+            async def handshake(client):  # noqa: N805
+                pass
+
+            def get_app(self):
+                return make_app()
+
+            async def test_it(self):
+                await self.ws_client()
+
+        self.assertIn("takes no client", run_test(Case).text)
+
 
 class HTTPTest(WebSocketHTTPTestCase):
     """Over AsyncHTTPTestCase: one server for fetch and clients."""

@@ -191,6 +191,21 @@ class ConnectingTrapsTest(TrapTestCase):
         self.assertIn(("127.0.0.1", 80), [address for _, address in await resolver.resolve("localhost", 80)])
         resolver.close()
 
+    async def test_a_cancelled_opening_leaves_no_ghost(self):
+        """A ws_client() or ws_connect() that is cancelled on its way leaves no open handler, whenever that was."""
+        for turns in range(25):
+            for factory in (self.ws_client, self.ws_connect):
+                task = asyncio.ensure_future(factory())
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                if not task.done():
+                    task.cancel()
+                    await self.settle()
+                    self.assertEqual(self.ws_server.handlers, [], f"{turns} turns")
+                else:
+                    task.result().close() if factory == self.ws_connect else await task.result().close()
+                    await self.settle()
+
     async def test_a_refused_handshake_is_tornados_error(self):
         """A refusal carries status and headers; expect_rejected returns the response."""
         with self.assertRaises(HTTPClientError) as caught:

@@ -27,7 +27,7 @@ class Boom(ValueError):
     """What the handlers here raise. A ValueError, because Tornado swallows some of these."""
 
 
-def raises(*args):
+def raises(*args, **kwargs):
     raise Boom("boom")
 
 
@@ -72,6 +72,14 @@ class OnPongRaises(Quiet):
 
 class OnCloseRaises(Quiet):
     on_close = raises
+
+
+class OnWSConnectionCloseRaises(Quiet):
+    on_ws_connection_close = raises
+
+
+class OnConnectionCloseRaises(Quiet):
+    on_connection_close = raises
 
 
 class PrepareRaises(Quiet):
@@ -141,6 +149,8 @@ HANDLERS = [
     OnPingRaises,
     OnPongRaises,
     OnCloseRaises,
+    OnWSConnectionCloseRaises,
+    OnConnectionCloseRaises,
     PrepareRaises,
     SelectSubprotocolRaises,
     InitializeRaises,
@@ -505,6 +515,21 @@ class IsErrorTest(unittest.TestCase):
                 self.assertEqual((await self.http_fetch("/")).code, 500)
 
         self.assertIn("Crashes raised Boom: boom", run_test(Case).text)
+
+    def test_a_crash_beside_an_expected_refusal(self):
+        """expect_rejected(status=500) expects its own connection's exception, and no other's."""
+
+        class Case(case_for(OnMessageRaises)):
+            def get_app(self):
+                return Application([("/", OnMessageRaises), ("/refused", PrepareRaises)])
+
+            async def test_it(self):
+                client = await self.ws_client()
+                await client.send("a")
+                await self.settle()
+                await self.expect_rejected("/refused", status=500)
+
+        self.assertIn("OnMessageRaises raised Boom", run_test(Case).text)
 
     def test_several_errors_are_all_told(self):
         """The failure names the errors of all connections."""

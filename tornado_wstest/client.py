@@ -594,6 +594,7 @@ class WebSocketTestClient:
 
     async def end(self) -> None:
         """Close without a word, whatever the state: when a test is over, or has failed."""
+        self._inbox.abandon()
         await self._end.end()
 
     def closed_error(self, wanted: str) -> ConnectionClosed:

@@ -118,6 +118,8 @@ class Endpoint:
             self.record("reject", f"{error.code} {error.message or ''}".strip())
             raise
         self.wire = Wire(connection, closed_already=self.ended.done())
+        if self.ended.done():
+            self._record_close()  # it ended in the turn that opened it
         connection.on_pong = self._on_pong  # type: ignore[method-assign]
         connection.on_ping = self._on_ping  # type: ignore[method-assign]
         self.served = around.server.find(self.wire.key) if around.server is not None else None
@@ -144,11 +146,7 @@ class Endpoint:
     def _on_close(self) -> None:
         if not self.ended.done():
             self.ended.set_result(None)
-            if self.wire is not None:
-                self._record_close()
-            else:
-                # The connection ended in the turn that opened it: the wire will be there in the next.
-                self.around.settling.loop.call_soon(self._record_close)
+            self._record_close()
             self.inbox.wake()
 
     def _record_close(self) -> None:

@@ -189,6 +189,10 @@ class sequence(_Step):
 
 def check_handshake(handshake: object) -> None:
     """Raise `UsageError` if ``handshake`` cannot be called."""
+    if callable(handshake) and not isinstance(handshake, type) and not _takes_a_client(handshake):
+        raise UsageError(
+            f"the handshake {_name(handshake)} takes no client: async def {_name(handshake)}(self, client)"
+        )
     if isinstance(handshake, type) or not callable(handshake):
         hint = f": did you mean {handshake.__name__}(...)?" if isinstance(handshake, type) else ""
         raise UsageError(
@@ -238,6 +242,16 @@ def _takes(handshake: Handshake) -> set[str] | None:
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
     return {p.name for p in parameters[1:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+
+
+def _takes_a_client(handshake: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(handshake).bind_partial(object())
+    except TypeError:
+        return False
+    except ValueError:  # no signature to look at
+        return True
+    return True
 
 
 def _name(handshake: Handshake) -> str:

@@ -87,6 +87,12 @@ class Inbox:
                 if not watcher.done():
                     watcher.set_result(None)
 
+    def abandon(self) -> None:
+        """Cancel those who wait: the test is over, and nobody will hear what they have to say."""
+        for watcher in self._watchers:
+            watcher.cancel()
+        self._watchers.clear()
+
     async def wait_for(self, attempt: Callable[[], T | NotYet], timeout: float | None, wanted: str) -> T:
         """Make ``attempt`` each time something has happened, until it returns something.
 

@@ -3,7 +3,7 @@
 What is watched is replaced on the `HTTPServer`'s instance: `handle_stream`, `start_request`, `on_close`.
 Private parts (Tornado 6.3 to 6.6): the ``handler`` and ``delegate`` of Tornado's own delegates lead to the
 handler of a request (where they are missing, a client has no ``handler``, and errors are not seen);
-``IOStream._write_buffer`` is what `AppServer.buffered` measures.
+``TCPServer._sockets`` are the listening sockets; ``IOStream._write_buffer`` is what `AppServer.buffered` measures.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ from .watch import Served, ServerWatch, run_as
 
 __all__ = ["AppServer", "check_app"]
 
+_BACKLOG = 65_535
 _MOST_UNCLAIMED = 1000
 _MEMORY_PORT = 1
 """The port in the URLs of a server over memory, where nothing listens."""
@@ -103,6 +104,7 @@ class AppServer:
         self._owns_http_server = True
         try:
             http_server.add_sockets([sock])
+            self._widen_backlog()
         except BaseException:
             sock.close()
             self._release()
@@ -127,6 +129,7 @@ class AppServer:
         http_server.handle_stream = self._watch_stream  # type: ignore[method-assign, assignment]
         http_server.start_request = self._watch_request  # type: ignore[method-assign]
         http_server.on_close = self._watch_http_end  # type: ignore[method-assign]
+        self._widen_backlog()
         if self._transport == "memory":
             if self.settling.selector is None:
                 self._release()
@@ -135,6 +138,11 @@ class AppServer:
                     f" {type(self._loop).__name__} has none\nuse ws_transport = 'tcp' here"
                 )
             self.memory = MemoryListener(self.settling.selector, port, self._accept)
+
+    def _widen_backlog(self) -> None:
+        """Let more than 128 clients connect at once: the kernel lets those beyond try again a second later."""
+        for sock in getattr(self._http_server, "_sockets", {}).values():
+            sock.listen(_BACKLOG)
 
     async def stop(self, *, timeout: float = 2, grace: float = 0.02) -> None:
         """Close what is still open, wait for each `on_close`, stop listening.

@@ -280,6 +280,8 @@ class WebSocketTestMixin(_Base):
 
     def tearDown(self) -> None:
         """Call `asyncTearDown`, close the clients, stop the server."""
+        if "io_loop" not in vars(self):
+            return  # setUp was not called; the test has said so
         try:
             run(self, end(self, None))
         finally:

@@ -46,7 +46,17 @@ __all__ = ["Caught", "Expectation", "ServerWatch", "Served", "run_as"]
 _current: contextvars.ContextVar["Served | None"] = contextvars.ContextVar("tornado_wstest.served", default=None)
 
 _LOGGERS = ("tornado.application", "asyncio", "tornado.access", "tornado.general")
-_CALLBACKS = ("open", "on_message", "on_ping", "on_pong", "on_close", "select_subprotocol", "on_finish")
+_CALLBACKS = (
+    "open",
+    "on_message",
+    "on_ping",
+    "on_pong",
+    "on_close",
+    "on_connection_close",
+    "on_ws_connection_close",
+    "select_subprotocol",
+    "on_finish",
+)
 _WRITE_WRAPPER = "WebSocketProtocol13.write_message.<locals>.wrapper"
 
 

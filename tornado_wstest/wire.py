@@ -78,8 +78,12 @@ async def open_connection(
     connect_options = {"resolver": resolver, **request.connect_options, **connect_options}
     try:
         with through:
-            opening = websocket_connect(http_request, **connect_options)
-        connection = await opening
+            opening: Any = websocket_connect(http_request, **connect_options)
+        # Shielded, because a connection whose opening is cancelled comes to be all the same, unknown to anybody.
+        connection: WebSocketClientConnection = await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_discard)
+        raise
     except HTTPTimeoutError as error:
         raise MessageTimeout(
             f"no answer to the opening handshake of {request.path} within {options['request_timeout']:g} s ({error})\n"
@@ -94,6 +98,19 @@ async def open_connection(
                 break
             await asyncio.sleep(0)
     return connection
+
+
+def _discard(opening: "asyncio.Future[WebSocketClientConnection]") -> None:
+    """Close a connection that nobody waits for any more."""
+    if opening.cancelled() or opening.exception() is not None:
+        return
+    connection = opening.result()
+    connection.on_message = _ignore  # type: ignore[method-assign]
+    connection.close()
+
+
+def _ignore(message: Any) -> None:
+    pass
 
 
 class Wire:

@@ -11,10 +11,6 @@ grace, in real seconds, before each jump.
 
 The limit of the test itself (``gen_test(timeout=)``) stays in real seconds: Tornado sets it with
 ``IOLoop.add_timeout``, where it is recognised.
-
-Private parts (CPython 3.11 to 3.13): ``loop._clock_resolution``, how early a timer may fire, is set to a
-microsecond: `IOLoop.time` counts from 1970, where a float is no more exact than that. Where it is missing,
-a timer may need one more turn.
 """
 
 import asyncio
@@ -30,6 +26,7 @@ from .tasks import describe_callback, describe_task
 __all__ = ["Clock"]
 
 _RESOLUTION = 1e-6
+"""Seconds within which two times are the same: `IOLoop.time` counts from 1970, where floats are no finer."""
 
 
 class Clock:
@@ -98,8 +95,6 @@ class Clock:
     def _install(self) -> None:
         self._loop.time = self._loop_time
         self._io_loop.time = self._io_loop_time
-        self._resolution = getattr(self._loop, "_clock_resolution", None)
-        self._loop._clock_resolution = _RESOLUTION
         self._selector.clock = self
         for handle in list(self._loop._scheduled):
             if not handle.cancelled() and is_test_limit(handle):
@@ -115,8 +110,6 @@ class Clock:
     def _uninstall(self) -> None:
         for owner in (self._loop, self._io_loop):
             vars(owner).pop("time", None)
-        if self._resolution is not None:
-            self._loop._clock_resolution = self._resolution
         self._selector.clock = None
         self._settling.clock = None
 

@@ -116,15 +116,22 @@ class Settling:
 
     async def _settle_blindly(self, timeout: float, grace: float, unless: "asyncio.Future[Any] | None") -> None:
         deadline = time.monotonic() + timeout
+        grace = max(grace, _LEAST_GRACE)
         while unless is None or not unless.done():
             before = self.activity
-            await asyncio.sleep(grace)
+            if unless is None:
+                await asyncio.sleep(grace)
+            else:
+                await asyncio.wait({unless}, timeout=grace)
             if self.activity == before and not self._jobs:
                 return
             if time.monotonic() > deadline:
                 running = self._jobs.describe() or ["messages keep moving on the connections of this test"]
                 raise NotSettled(f"the app did not come to rest within {timeout:g} s; still running: {running}")
 
+
+_LEAST_GRACE = 0.02
+"""Real seconds: where a loop cannot be looked into, there must be some."""
 
 _LIMITS = (
     "IOLoop.run_sync.<locals>.timeout_callback",
