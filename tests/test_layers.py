@@ -21,6 +21,7 @@ LAYERS = """
     request
     handshake
     watch
+    hooks
     server
     inbox
     wire
@@ -28,8 +29,8 @@ LAYERS = """
     endpoint
     opening
     client
-    expectations
-    tester
+    expectations patience
+    tester elsewhere
     lifecycle
     testcase
     __init__

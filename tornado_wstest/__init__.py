@@ -5,6 +5,7 @@ Inherit `WebSocketTestCase`, write ``get_app``, and talk to your app.
 
 from .client import WebSocketTestClient
 from .codec import Codec
+from .elsewhere import connect
 from .errors import (
     BroadcastMismatch,
     ConnectionClosed,
@@ -23,7 +24,7 @@ from .handshake import discard, discard_all, discard_until, exchange, sequence
 from .matching import as_json, containing, field
 from .server import AppServer
 from .testcase import WebSocketHTTPTestCase, WebSocketTestCase, WebSocketTestMixin
-from .tester import WebSocketTester, connect
+from .tester import WebSocketTester
 from .transcript import Event, Transcript
 
 __version__ = "0.1.0"

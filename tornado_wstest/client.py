@@ -16,7 +16,7 @@ from .endpoint import Endpoint, Plan, Surroundings
 from .errors import ConnectionClosed, UsageError
 from .frames import encode_frame
 from .handshake import run_handshake
-from .inbox import NOT_YET, NotYet, Received
+from .inbox import NOT_YET, NotYet, Received, assign
 from .matching import Expected, check_expected, describe
 from .request import check_seconds, check_timeout
 from .text import plural, show
@@ -277,7 +277,7 @@ class WebSocketTestClient:
 
         def attempt() -> list[Received] | NotYet:
             candidates = list(itertools.islice(self._inbox, len(expected)))
-            assigned = _assign(candidates, expected)
+            assigned = assign(candidates, expected)
             if assigned is None:
                 raise fits_none(self.name, expected, candidates)
             if len(candidates) < len(expected):
@@ -647,27 +647,3 @@ def _check_close(code: object, reason: object) -> None:
         raise UsageError(f"a close reason is a str of up to 123 bytes, not {show(reason)}")
     if reason and code is None:
         raise UsageError("a close reason needs a code")
-
-
-def _assign(candidates: list[Received], expected: tuple[Expected, ...]) -> list[int] | None:
-    """Find for each candidate an expectation of its own; return the candidate of each, or None.
-
-    Where there are fewer candidates than expectations, the others have -1. (Augmenting paths: a message
-    that fits two expectations gives way to one that fits only the first.)
-    """
-    owner = [-1] * len(expected)
-    fits = [[j for j, one in enumerate(expected) if candidate.is_as(one)] for candidate in candidates]
-
-    def place_candidate(index: int, tried: set[int]) -> bool:
-        for j in fits[index]:
-            if j not in tried:
-                tried.add(j)
-                if owner[j] < 0 or place_candidate(owner[j], tried):
-                    owner[j] = index
-                    return True
-        return False
-
-    for index in range(len(candidates)):
-        if not place_candidate(index, set()):
-            return None
-    return owner

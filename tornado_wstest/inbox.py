@@ -7,7 +7,7 @@ match takes nothing, and a cancelled one loses nothing.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from .codec import UNDECODABLE, Codec, Message
@@ -15,7 +15,7 @@ from .matching import Expected, matches
 from .simulation.settle import Settling
 from .transcript import Event
 
-__all__ = ["NOT_YET", "Inbox", "NotYet", "Received", "TimedOut"]
+__all__ = ["NOT_YET", "Inbox", "NotYet", "Received", "TimedOut", "assign"]
 
 T = TypeVar("T")
 
@@ -131,3 +131,27 @@ class Inbox:
         finally:
             if timer is not None:
                 settling.cancel(timer)
+
+
+def assign(candidates: Sequence[Received], expected: Sequence[Expected]) -> list[int] | None:
+    """Find for each candidate an expectation of its own; return the candidate of each, or None.
+
+    Where there are fewer candidates than expectations, the others have -1. (Augmenting paths: a message
+    that fits two expectations gives way to one that fits only the first.)
+    """
+    owner = [-1] * len(expected)
+    fits = [[j for j, one in enumerate(expected) if candidate.is_as(one)] for candidate in candidates]
+
+    def place_candidate(index: int, tried: set[int]) -> bool:
+        for j in fits[index]:
+            if j not in tried:
+                tried.add(j)
+                if owner[j] < 0 or place_candidate(owner[j], tried):
+                    owner[j] = index
+                    return True
+        return False
+
+    for index in range(len(candidates)):
+        if not place_candidate(index, set()):
+            return None
+    return owner

@@ -20,12 +20,13 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
 from .errors import NotSettled, UsageError
+from .hooks import LoopHooks
 from .simulation.memory import MemoryListener, MemoryStream
 from .simulation.settle import Settling
 from .simulation.tasks import describe_task
 from .text import show
 from .transcript import Transcript
-from .watch import Served, ServerWatch, run_as
+from .watch import Served, ServerWatch, current, run_as
 
 __all__ = ["AppServer", "check_app"]
 
@@ -122,7 +123,8 @@ class AppServer:
         self.settling = Settling.of(self._loop)
         self.settling.ports.add(port)
         transcript = Transcript(self._loop.time) if self._transcript is None else self._transcript
-        self.watch = ServerWatch(transcript, self._loop)
+        self.watch = ServerWatch(transcript)
+        LoopHooks.acquire(self._loop)
         self._handle_stream = http_server.handle_stream
         self._start_request = http_server.start_request
         self._on_close = http_server.on_close
@@ -247,6 +249,7 @@ class AppServer:
             del http_server.on_close
             self.settling.ports.discard(self.port)
             self.watch.close()
+            LoopHooks.release(self._loop)
             self.settling.release()
 
     def _watch_stream(self, stream: IOStream, address: Any) -> Awaitable[None] | None:
@@ -263,7 +266,7 @@ class AppServer:
     def _watch_request(self, server_conn: object, request_conn: Any) -> Any:
         """Stands for `HTTPServer.start_request`."""
         delegate = self._start_request(server_conn, request_conn)
-        served = Served.current()
+        served = current.get()
         if served is not None:
             for name in ("headers_received", "finish"):
                 setattr(delegate, name, functools.partial(_attach_after, served, delegate, getattr(delegate, name)))
@@ -271,7 +274,7 @@ class AppServer:
 
     def _watch_http_end(self, server_conn: object) -> None:
         """Stands for `HTTPServer.on_close`: the connection is closed, or has become a websocket."""
-        served = Served.current()
+        served = current.get()
         if served is not None and not served.is_open and not served.tasks:
             self._forget(served)
         self._on_close(server_conn)

@@ -32,9 +32,10 @@ from .lifecycle import (
     wrap_test,
 )
 from .opening import Opening
+from .patience import DEFAULT_GRACE
 from .server import AppServer
 from .simulation.clock import Clock
-from .tester import CLASS_HANDSHAKE, DEFAULT_GRACE, WebSocketTester
+from .tester import CLASS_HANDSHAKE, WebSocketTester
 from .text import show
 from .transcript import Transcript
 

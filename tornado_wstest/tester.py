@@ -2,20 +2,16 @@
 
 import asyncio
 import contextlib
-import inspect
 import itertools
 import os
 import re
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 from tornado.escape import native_str
 from tornado.httpclient import HTTPClientError, HTTPResponse
 from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
-from tornado.testing import get_async_test_timeout
 from tornado.websocket import WebSocketClientConnection
 
 from .client import WebSocketTestClient
@@ -25,33 +21,23 @@ from .errors import MessageTimeout, NotRejected, NotSettled, ServerError, UsageE
 from .expectations import ErrorTypes, ExpectedServerError
 from .handshake import Handshake, check_handshake
 from .opening import Opening
+from .patience import AN_HOUR, DEFAULT_GRACE, Patience, default_timeout
 from .request import HandshakeRequest, build_request, check_path, check_seconds, check_timeout
 from .server import App, AppServer
 from .simulation.clock import Clock
 from .simulation.memory import MemoryTCPClient
-from .simulation.settle import Settling
 from .text import elide, show
 from .transcript import Transcript, mask_query
 from .watch import Caught
 from .wire import LoopResolver, open_connection
 
-__all__ = ["CLASS_HANDSHAKE", "DEFAULT_GRACE", "WebSocketTester", "connect", "default_timeout"]
+__all__ = ["CLASS_HANDSHAKE", "WebSocketTester"]
 
 __unittest = True
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 CLASS_HANDSHAKE: Any = object()
 """Stands for the handshake that all clients of a test case have."""
-
-DEFAULT_GRACE = 0.02
-"""Real seconds for what settling cannot see."""
-
-_AN_HOUR = 3600.0
-
-
-def default_timeout() -> float:
-    """Return how long a wait lasts by default, in seconds: two fifths of ``ASYNC_TEST_TIMEOUT``."""
-    return 0.4 * get_async_test_timeout()
 
 
 class WebSocketTester:
@@ -114,7 +100,7 @@ class WebSocketTester:
         self.virtual_time = virtual_time
         self._has_own_timeout = timeout is not None
         self._patience = default_timeout() if timeout is None else check_timeout(timeout)
-        self.timeout = _AN_HOUR if virtual_time and timeout is None else self._patience
+        self.timeout = AN_HOUR if virtual_time and timeout is None else self._patience
         self.codec = codec or JSON
         self.grace = grace
         self.fail_on_server_error = fail_on_server_error
@@ -434,39 +420,7 @@ class WebSocketTester:
         if not callable(predicate) or isinstance(predicate, type):
             raise UsageError(f"until() takes a function that returns True or False, not {show(predicate)}")
         seconds = here.timeout if timeout is None else check_timeout(timeout)
-        pauses = self._pauses(here, seconds)
-        while True:
-            was = await _ask(predicate, seconds)
-            if was and not isinstance(was, _Raised):
-                return was
-            try:
-                await anext(pauses)
-            except StopAsyncIteration:
-                passed = f"{seconds:g} s" if seconds is not None else f"{self._patience:g} s in which nothing happened"
-                raise MessageTimeout(
-                    f"{_source_of(predicate)} was still {show(was)} after {passed}\n"
-                    "raise the wait with timeout=, or look into the transcript for what the server did"
-                ) from None
-
-    async def _pauses(self, here: Surroundings, seconds: float | None) -> AsyncIterator[None]:
-        """Pause until it may be worth looking again; end when the time is over."""
-        loop = here.settling.loop
-        deadline = loop.time() + seconds if seconds is not None else None
-        clock = self._clock
-        pause = 0.001
-        last_move = time.monotonic()
-        while deadline is None or loop.time() < deadline:
-            if clock is None:
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, 0.02)
-            else:
-                before = clock.time()
-                await clock.move(deadline)
-                if clock.time() != before:
-                    last_move = time.monotonic()
-                elif time.monotonic() - last_move > self._patience:
-                    return
-            yield
+        return await Patience(self._clock, seconds, self._patience).until(predicate)
 
     @property
     def clock(self) -> Clock:
@@ -619,72 +573,6 @@ class WebSocketTester:
         ) from first.exception
 
 
-@contextlib.asynccontextmanager
-async def _connected(
-    url: str,
-    *,
-    name: str = "client",
-    handshake: Handshake | None = None,
-    handshake_kwargs: Mapping[str, Any] | None = None,
-    timeout: float | None = None,
-    codec: Codec | None = None,
-    **options: Any,
-) -> AsyncIterator[WebSocketTestClient]:
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    parts = urlsplit(url)
-    base = f"{parts.scheme}://{parts.netloc}"
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-
-    def plan(path: str | None, options: Mapping[str, Any]) -> tuple[str, HandshakeRequest]:
-        request = build_request(check_path(path), {}, options, callbacks=False)
-        return base + request.path, request
-
-    surroundings = Surroundings(
-        settling=Settling.of(loop),
-        transcript=Transcript(lambda: loop.time() - started),
-        codec=codec or JSON,
-        timeout=default_timeout() if timeout is None else check_timeout(timeout),
-        patience=default_timeout(),
-        grace=DEFAULT_GRACE,
-        resolver=LoopResolver(),
-        through=contextlib.nullcontext,
-        server=None,
-        plan=plan,
-    )
-    client = WebSocketTestClient(name, surroundings, codec=codec, timeout=timeout)
-    try:
-        await client.open(Plan(path, options, handshake, handshake_kwargs or {}))
-        yield client
-        await client.close()
-    except Exception as error:
-        error.add_note(surroundings.transcript.render(first=name, unread=client.unread_events()))
-        raise
-    finally:
-        await client.end()
-        surroundings.resolver.close()
-        surroundings.settling.release()
-
-
-def connect(url: str, **options: Any) -> contextlib.AbstractAsyncContextManager[WebSocketTestClient]:
-    """Connect a client to a server elsewhere: staging, a live server, another process.
-
-    ::
-
-        async with connect("wss://staging.example.org/chat", handshake=discard(1)) as client:
-            await client.send("foo")
-            await client.expect("foo")
-
-    Takes what `WebSocketTester.client` takes, and a URL for the path. What another process does cannot be
-    seen: ``handler`` is None, and silence means that nothing came for a moment (20 ms).
-    """
-    if not isinstance(url, str) or urlsplit(url).scheme not in ("ws", "wss") or not urlsplit(url).netloc:
-        raise UsageError(f"connect() takes a URL such as 'ws://127.0.0.1:8888/chat', not {show(url)}")
-    if options.get("handshake") is not None:
-        check_handshake(options["handshake"])
-    return _connected(url, **options)
-
-
 def _end_traceback_at_the_test(error: BaseException) -> None:
     """Leave out the frames of this package behind the line of the test that called it.
 
@@ -698,33 +586,6 @@ def _end_traceback_at_the_test(error: BaseException) -> None:
         traceback = traceback.tb_next
     if last is not None:
         last.tb_next = None
-
-
-class _Raised:
-    """What a predicate was that raised."""
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def __repr__(self) -> str:
-        return f"raising {show(self._error)}"
-
-
-async def _ask(predicate: Callable[[], Any], seconds: float | None) -> Any:
-    try:
-        answer = predicate()
-        if inspect.isawaitable(answer):
-            async with asyncio.timeout(seconds):
-                answer = await answer
-        return answer
-    except Exception as error:
-        return _Raised(error)
-
-
-def _source_of(predicate: Callable[[], Any]) -> str:
-    code = getattr(predicate, "__code__", None)
-    name = getattr(predicate, "__name__", show(predicate))
-    return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code is not None else name
 
 
 def _discard(message: Any) -> Awaitable[None] | None:

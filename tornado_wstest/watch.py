@@ -1,36 +1,19 @@
 """What leaves the callbacks of the app's handlers: the errors that Tornado only logs, or does not even log.
 
 An exception in a websocket handler closes the connection and becomes a log line; the test that caused it
-passes. So every callback of a handler is watched where it is called, on the handler's instance, and what
-the callbacks start (tasks, callbacks, timers) is recognised by a context variable that lives in the
-context of the connection and that asyncio hands on by itself:
+passes. So every callback of a handler is watched where it is called, on the handler's instance: `open`,
+`on_message`, `on_ping`, `on_pong`, `on_close`, `select_subprotocol`, `on_finish`, `log_exception`. What the
+callbacks start (tasks, callbacks, timers) is recognised by a context variable that lives in the context of
+the connection and that asyncio hands on by itself; see `tornado_wstest.hooks` for where they are seen.
 
-- `open`, `on_message`, `on_ping`, `on_pong`, `on_close`, `select_subprotocol`, `on_finish` and
-  `log_exception` are wrapped on the instance
-- tasks are seen by a task factory; one whose exception nobody took is an error of the server
-- callbacks and timers of asyncio are seen by the loop's exception handler
-- callbacks of Tornado's `IOLoop` and `PeriodicCallback` are caught by Tornado itself, which calls ``error``
-  of its logger ``tornado.application``: that method is wrapped on the logger, so that it is seen with
-  logging disabled as well
-
-Logs are consulted for one thing only: an error whose log record was dropped by a filter of the logger (an
-`tornado.testing.ExpectLog`) was expected by the test in Tornado's own way.
-
-Private parts, Tornado 6.3 to 6.6 and CPython 3.11 to 3.13: ``asyncio.Task._log_traceback`` tells whether
-anybody took a task's exception (where it is missing, a task's exception always counts);
-``asyncio.Handle._context`` tells which connection a callback belongs to (where it is missing, none);
-``RequestHandler._execute`` is the task that runs a handler, and the ``wrapper`` in
-``WebSocketProtocol13.write_message`` one whose failure only says that the client has gone (where they have
-other names, on_close is waited for in vain after a crash on old versions, and asyncio logs such a failure).
-While an app is watched, ``filter`` of four loggers and ``error`` of one are replaced on the loggers.
+Private parts (CPython 3.11 to 3.13): ``asyncio.Task._log_traceback`` tells whether anybody took a task's
+exception; where it is missing, a task's exception always counts.
 """
 
 import asyncio
 import contextvars
 import functools
 import inspect
-import logging
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -41,11 +24,11 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from .text import show_error
 from .transcript import Event, Transcript
 
-__all__ = ["Caught", "Expectation", "ServerWatch", "Served", "run_as"]
+__all__ = ["Caught", "Expectation", "ServerWatch", "Served", "current", "open_watches", "run_as"]
 
-_current: contextvars.ContextVar["Served | None"] = contextvars.ContextVar("tornado_wstest.served", default=None)
+current: contextvars.ContextVar["Served | None"] = contextvars.ContextVar("tornado_wstest.served", default=None)
+"""The connection to which the code that runs belongs."""
 
-_LOGGERS = ("tornado.application", "asyncio", "tornado.access", "tornado.general")
 _CALLBACKS = (
     "open",
     "on_message",
@@ -57,7 +40,6 @@ _CALLBACKS = (
     "select_subprotocol",
     "on_finish",
 )
-_WRITE_WRAPPER = "WebSocketProtocol13.write_message.<locals>.wrapper"
 
 
 class Served:
@@ -79,11 +61,6 @@ class Served:
         self.closed_itself = False
         self.being_cancelled = False
         self._harmless: BaseException | None = None
-
-    @staticmethod
-    def current() -> "Served | None":
-        """Return the connection in whose context this code runs."""
-        return _current.get()
 
     def attach(self, handler: RequestHandler) -> None:
         """Watch the callbacks of ``handler``, which has just been made and has run nothing yet."""
@@ -255,21 +232,18 @@ class Expectation:
 class ServerWatch:
     """The errors of one app under test."""
 
-    def __init__(self, transcript: Transcript, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, transcript: Transcript) -> None:
         self.errors: list[Caught] = []
         self.expectations: list[Expectation] = []
         self._transcript = transcript
         self.expected_statuses: list[int] = []
         """Refusals that a test expects now, of which nobody needs to read in the access log."""
         self._suspects: list[tuple[Served, asyncio.Task[Any], bool]] = []
-        self._loop = loop
-        _open_watches.append(self)
-        _LoopHooks.acquire(self._loop)
+        open_watches.append(self)
 
     def close(self) -> None:
         """Look no longer."""
-        _open_watches.remove(self)
-        _LoopHooks.release(self._loop)
+        open_watches.remove(self)
 
     def catch(self, served: Served, error: BaseException) -> None:
         """Note that ``error`` left a callback of a handler; told again, or as a consequence, it counts once."""
@@ -330,14 +304,15 @@ class ServerWatch:
         return any(cause is exception for cause in _chain(error) for exception in known)
 
 
-_open_watches: list[ServerWatch] = []
+open_watches: list[ServerWatch] = []
+"""Those that look now."""
 
 
 def run_as(served: Served, function: Callable[..., Any], *args: Any) -> Any:
     """Call ``function`` in a context of its own, in which all that is started belongs to ``served``."""
 
     def run() -> Any:
-        _current.set(served)
+        current.set(served)
         return function(*args)
 
     return contextvars.copy_context().run(run)
@@ -350,142 +325,3 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
-
-
-class _LoopHooks:
-    """What is hung into one loop and the loggers while at least one app in it is watched."""
-
-    _installed: dict[asyncio.AbstractEventLoop, "_LoopHooks"] = {}
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._users = 0
-        self._task_factory: Any = loop.get_task_factory()
-        self._exception_handler: Any = loop.get_exception_handler()
-        # Kept, because each access to a bound method makes a new one.
-        self._our_task_factory: Any = self._make_task
-        self._our_exception_handler: Any = self._on_exception
-        loop.set_task_factory(self._our_task_factory)
-        loop.set_exception_handler(self._our_exception_handler)
-
-    @classmethod
-    def acquire(cls, loop: asyncio.AbstractEventLoop) -> None:
-        if not cls._installed:
-            _hook_loggers()
-        hooks = cls._installed.get(loop)
-        if hooks is None:
-            hooks = cls._installed[loop] = cls(loop)
-        hooks._users += 1
-
-    @classmethod
-    def release(cls, loop: asyncio.AbstractEventLoop) -> None:
-        hooks = cls._installed[loop]
-        hooks._users -= 1
-        if not hooks._users:
-            del cls._installed[loop]
-            if loop.get_task_factory() is hooks._our_task_factory:
-                loop.set_task_factory(hooks._task_factory)
-            if loop.get_exception_handler() is hooks._our_exception_handler:
-                loop.set_exception_handler(hooks._exception_handler)
-        if not cls._installed:
-            _unhook_loggers()
-
-    def _make_task(self, loop: asyncio.AbstractEventLoop, coro: Any, **kwargs: Any) -> Any:
-        if self._task_factory is None:
-            task = asyncio.Task(coro, loop=loop, **kwargs)
-        else:
-            task = self._task_factory(loop, coro, **kwargs)
-        context = kwargs.get("context")
-        served = _current.get() if context is None else context.get(_current)
-        if served is not None and getattr(coro, "__qualname__", "") != _WRITE_WRAPPER:
-            served.tasks.add(task)
-            is_main = getattr(coro, "cr_code", None) is RequestHandler._execute.__code__
-            task.add_done_callback(functools.partial(_main_task_done if is_main else _task_done, served))
-        return task
-
-    def _on_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        served = _served_of(context)
-        if error is not None and served is not None:
-            served.judge(error)
-            if served.is_harmless(error) or served.being_cancelled:
-                return
-        elif isinstance(error, WebSocketClosedError) and _is_write_wrapper(context.get("future")):
-            return
-        if self._exception_handler is not None:
-            self._exception_handler(loop, context)
-        else:
-            loop.default_exception_handler(context)
-
-
-def _main_task_done(served: Served, task: "asyncio.Task[Any]") -> None:
-    """The task that runs a handler from `prepare` to `on_close` is over: no `on_close` will come any more.
-
-    Up to Tornado 6.5.2 it never runs after an exception in an async `on_message`.
-    """
-    served.tasks.discard(task)
-    served.finish()
-
-
-def _task_done(served: Served, task: "asyncio.Task[Any]") -> None:
-    served.tasks.discard(task)
-    served.forget_if_over()
-    if not task.cancelled() and getattr(task, "_log_traceback", True):
-        served.watch.suspect(served, task)
-
-
-def _served_of(context: dict[str, Any]) -> Served | None:
-    handle = context.get("handle")
-    if handle is not None:
-        handle_context = getattr(handle, "_context", None)
-        return None if handle_context is None else handle_context.get(_current)
-    # A future that nobody looks at any more dies where its last user ends; a task may die anywhere.
-    return None if isinstance(context.get("future"), asyncio.Task) else _current.get()
-
-
-def _is_write_wrapper(future: Any) -> bool:
-    coro = future.get_coro() if isinstance(future, asyncio.Task) else None
-    return getattr(coro, "__qualname__", "") == _WRITE_WRAPPER
-
-
-def _hook_loggers() -> None:
-    for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        logger.filter = functools.partial(_filter, logger.filter)  # type: ignore[method-assign]
-    application = logging.getLogger(_LOGGERS[0])
-    application.error = functools.partial(_error, application.error)  # type: ignore[method-assign]
-
-
-def _unhook_loggers() -> None:
-    for name in _LOGGERS:
-        for method in ("filter", "error"):
-            vars(logging.getLogger(name)).pop(method, None)
-
-
-def _filter(original: Callable[[logging.LogRecord], Any], record: logging.LogRecord) -> Any:
-    """Ask the logger's filters; see which error they drop, and drop what the test expects."""
-    verdict = original(record)
-    error = record.exc_info[1] if record.exc_info else None
-    served = _current.get()
-    if served is not None and (served.being_cancelled or (error is not None and served.is_harmless(error))):
-        return False
-    if error is None:
-        refused = record.args[0] if record.name == "tornado.access" and isinstance(record.args, tuple) else None
-        return False if served is not None and refused in served.watch.expected_statuses else verdict
-    for watch in list(_open_watches):
-        if (caught := watch.of_exception(error)) is not None:
-            caught.was_excused = caught.was_excused or not verdict
-            return False if caught.was_excused else verdict
-    return verdict
-
-
-def _error(original: Callable[..., None], message: object, *args: Any, **kwargs: Any) -> None:
-    """See what the IOLoop caught from a callback that a handler started, then log it as ever."""
-    served = _current.get()
-    error = sys.exc_info()[1]
-    if served is not None and error is not None and kwargs.get("exc_info"):
-        caller = sys._getframe(1).f_globals.get("__name__")
-        if caller == "tornado.ioloop":
-            served.judge(error)
-    kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
-    original(message, *args, **kwargs)
