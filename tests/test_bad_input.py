@@ -5,6 +5,7 @@ no log line, the event loop put away, and an ordinary test in the same process w
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -850,6 +851,21 @@ class HandlerThatNeverReturnsTest(BadInputTestCase):
             await client.close()
 
         self.assert_fails(MessageTimeout, "EchoHandler.on_close did not run", test, ws_timeout=0.1)
+
+    def test_handler_that_swallows_its_cancelling(self):
+        """A handler that goes on when it is cancelled is named, and ended all the same."""
+
+        class Stubborn(WebSocketHandler):
+            async def on_message(self, message):
+                while True:
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await asyncio.Event().wait()
+
+        async def test(case):
+            case.ws_server.app.add_handlers(".*", [("/stubborn", Stubborn)])
+            await (await case.ws_client("/stubborn")).send("go")
+
+        self.assert_fails(NotSettled, "Stubborn.on_message at test_bad_input.py", test, ws_timeout=0.1)
 
     def test_handler_that_spins(self):
         """A handler that goes round ends the test as NotSettled, once, with its line."""

@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import gc
+import os
 import threading
 import time
 import unittest
@@ -74,6 +75,25 @@ class FollowingTest(ClockTestCase):
         self.assertEqual(fired, [1, 2, 2.5])
         await self.clock.advance(0.5)
         self.assertEqual(fired, [1, 2, 2.5, 3])
+
+    async def test_timers_at_one_time_fire_in_the_order_they_were_set(self):
+        """Of timers that are due at the same time, which is rare in real time only, the first set is the first."""
+        fired = []
+        for number in range(50):
+            asyncio.get_running_loop().call_later(1, fired.append, number)
+        await self.clock.advance(1)
+        self.assertEqual(fired, list(range(50)))
+
+    async def test_periodic_callbacks_lose_no_tick(self):
+        """A PeriodicCallback ticks as often as it should, whatever its period."""
+        for milliseconds in (150, 200, 400, 700, 1):
+            ticks = []
+            ticker = PeriodicCallback(lambda ticks=ticks: ticks.append(1), milliseconds)
+            ticker.start()
+            await self.clock.advance(milliseconds)
+            ticker.stop()
+            with self.subTest(milliseconds=milliseconds):
+                self.assertEqual(len(ticks), 1000)
 
     async def test_asyncio_timeout(self):
         """asyncio.timeout and wait_for end on the clock."""
@@ -183,6 +203,19 @@ class HeldTest(ClockTestCase):
                 await job()
                 timer.cancel()
                 self.assertEqual(self.clock.time(), 0)
+
+    async def test_an_executor_class_that_is_made_in_the_test(self):
+        """An executor class that did not exist before holds the clock as well."""
+
+        class Late(concurrent.futures.ThreadPoolExecutor):
+            def submit(self, fn, /, *args, **kwargs):
+                return super().submit(fn, *args, **kwargs)
+
+        with Late(1) as pool:
+            timer = asyncio.get_running_loop().call_later(1, lambda: None)
+            await asyncio.get_running_loop().run_in_executor(pool, time.sleep, 0.01)
+            timer.cancel()
+        self.assertEqual(self.clock.time(), 0)
 
     async def test_until_waits_for_a_bare_thread(self):
         """What a bare thread does cannot be seen; until() gives it real time."""
@@ -421,6 +454,21 @@ class NothingTest(unittest.TestCase):
 
         self.assertEqual(self.fail_with(test), "")
 
+    def test_a_tester_that_another_task_started(self):
+        """A tester that asyncSetUp has entered ends a test that runs in another task."""
+
+        class Case(unittest.IsolatedAsyncioTestCase):
+            async def asyncSetUp(self):
+                self.wstest = await self.enterAsyncContext(WebSocketTester(make_app(), virtual_time=True))
+
+            async def test_it(self):
+                await asyncio.Event().wait()
+
+        started = time.monotonic()
+        text = run_test(Case).text
+        self.assertLess(time.monotonic() - started, 2)
+        self.assertIn("NothingCanHappen", text)
+
     def test_without_a_base_class(self):
         """WebSocketTester(virtual_time=True) ends its block."""
 
@@ -498,6 +546,45 @@ class LimitTest(unittest.TestCase):
         outcome = run_test(Case)
         self.assertTrue(outcome.was_successful, outcome.text)
 
+    def test_a_close_app_that_waits_for_ever(self):
+        """What runs after the clock is bounded in real seconds."""
+
+        class Case(ClockTestCase):
+            async def close_app(self, app):
+                await asyncio.Event().wait()
+
+            async def test_it(self):
+                pass
+
+        before = os.environ.get("ASYNC_TEST_TIMEOUT")
+        os.environ["ASYNC_TEST_TIMEOUT"] = "0.3"
+        try:
+            text = run_test(Case).text
+        finally:
+            del os.environ["ASYNC_TEST_TIMEOUT"]
+            if before is not None:
+                os.environ["ASYNC_TEST_TIMEOUT"] = before
+        self.assertIn("what runs before and after the test did not end within 0.3 s of real time", text)
+
+    def test_a_limit_that_was_taken_back_says_nothing(self):
+        """A TimeoutError of the test's own is no limit of it."""
+
+        class Case(ClockTestCase):
+            @gen_test(timeout=20)
+            async def test_it(self):
+                await asyncio.to_thread(time.sleep, 0.4)
+                raise TimeoutError("mine")
+
+        before = os.environ.get("ASYNC_TEST_TIMEOUT")
+        os.environ["ASYNC_TEST_TIMEOUT"] = "0.2"
+        try:
+            text = run_test(Case).text
+        finally:
+            del os.environ["ASYNC_TEST_TIMEOUT"]
+            if before is not None:
+                os.environ["ASYNC_TEST_TIMEOUT"] = before
+        self.assertNotIn("the test waited at", text)
+
 
 class ExactTest(unittest.IsolatedAsyncioTestCase):
     """Silence, and what is left behind."""
@@ -521,6 +608,14 @@ class ExactTest(unittest.IsolatedAsyncioTestCase):
         self.assertNotIn("time", vars(loop))
         self.assertNotIn("time", vars(io_loop))
         self.assertAlmostEqual(io_loop.time(), time.time(), delta=1)
+
+    async def test_timers_that_are_left_go_on_in_real_time(self):
+        """A timer that was set in virtual time is due as many real seconds after the clock has gone."""
+        loop, fired = asyncio.get_running_loop(), asyncio.Event()
+        async with WebSocketTester(make_app(), virtual_time=True) as wstest:
+            await wstest.clock.advance(1000)
+            loop.call_later(0.05, fired.set)
+        await asyncio.wait_for(fired.wait(), 2)
 
     async def test_testers_in_one_loop_share_the_clock(self):
         """One loop has one clock."""

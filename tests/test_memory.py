@@ -221,7 +221,7 @@ class SlowReaderTest(WebSocketTestCase):
 
     async def test_the_buffer_may_be_set(self):
         """ws_server.buffer_size says how many bytes each direction holds."""
-        self.ws_server.buffer_size = 1000
+        self.ws_server.buffer_size = 1024
         client = await self.ws_client()
         client.pause_reading()
         await client.send("go")
@@ -331,11 +331,11 @@ class RefusedTest(unittest.TestCase):
         asyncio.run(main())
 
     def test_a_buffer_size_that_is_none(self):
-        """A buffer holds a byte at least."""
+        """A buffer holds a response's headers at least."""
 
         async def main():
             async with WebSocketTester(make_app(), transport="memory") as wstest:
-                for wrong in (0, -1, "1", True, None):
+                for wrong in (0, -1, 1023, "4096", True, None):
                     with self.assertRaisesRegex(UsageError, "a number of bytes"):
                         wstest.server.buffer_size = wrong
 

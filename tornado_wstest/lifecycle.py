@@ -163,7 +163,7 @@ async def begin(case: Any) -> None:
     adopt = (http_server, case.get_http_port()) if http_server is not None else None
     await tester.start(adopt=adopt)
     if tester.virtual_time:
-        tester.clock.add_victim(case, limit_of(case).strike)
+        tester.clock.add_victim(tester, limit_of(case).strike)
     case._ws_example_is_fresh = True
     await case.asyncSetUp()
 

@@ -31,6 +31,7 @@ from .watch import Served, ServerWatch, current, run_as
 __all__ = ["AppServer", "check_app"]
 
 _BACKLOG = 65_535
+_LEAST_BUFFER = 1024
 _MOST_UNCLAIMED = 1000
 _MEMORY_PORT = 1
 """The port in the URLs of a server over memory, where nothing listens."""
@@ -186,9 +187,10 @@ class AppServer:
             served.cancel()
         if tasks:
             _, pending = await asyncio.wait(tasks, timeout=timeout)
-            if pending and unsettled is None:
+            if pending:
                 lines = "".join(f"\n  {describe_task(task)}" for task in pending)
-                unsettled = NotSettled(
+                await _close_coroutines(pending)
+                unsettled = unsettled or NotSettled(
                     f"a handler did not end within {timeout:g} s when it was cancelled:{lines}\n"
                     "does it catch CancelledError and go on?"
                 )
@@ -205,9 +207,13 @@ class AppServer:
 
     @buffer_size.setter
     def buffer_size(self, size: int) -> None:
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise UsageError(f"buffer_size is a number of bytes, 1 or more, not {show(size)}")
-        self._memory_listener().buffer_size = size
+        listener = self._memory_listener()
+        if isinstance(size, bool) or not isinstance(size, int) or size < _LEAST_BUFFER:
+            raise UsageError(
+                f"buffer_size is a number of bytes, {_LEAST_BUFFER} or more, not {show(size)}:"
+                " Tornado counts on the headers of a response to fit in"
+            )
+        listener.buffer_size = size
 
     def connecting(self) -> contextlib.AbstractContextManager[None]:
         """In this block, `websocket_connect` connects over this server's transport."""
@@ -320,6 +326,20 @@ def _handler_of(delegate: Any) -> RequestHandler | None:
             return handler
         delegate = vars(delegate).get("delegate")
     return None
+
+
+async def _close_coroutines(tasks: "set[asyncio.Task[Any]]") -> None:
+    """End tasks that go on when they are cancelled: whoever waits for all tasks of the loop would wait for ever."""
+    for task in tasks:
+        coroutine = task.get_coro()
+        with contextlib.suppress(Exception):
+            if coroutine is not None:
+                coroutine.close()
+        task.cancel()
+    done, _ = await asyncio.wait(tasks, timeout=1)
+    for task in done:
+        if not task.cancelled():
+            task.exception()  # that a closed coroutine cannot go on is no news
 
 
 def _run_on_close(served: Served) -> None:

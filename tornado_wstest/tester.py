@@ -26,6 +26,7 @@ from .request import HandshakeRequest, build_request, check_path, check_seconds,
 from .server import App, AppServer
 from .simulation.clock import Clock
 from .simulation.memory import MemoryTCPClient
+from .simulation.tasks import fail_task, main_task
 from .text import elide, show
 from .transcript import Transcript, mask_query
 from .watch import Caught
@@ -160,6 +161,7 @@ class WebSocketTester:
             await self.server.stop()
             raise
         self._clock.grace = self.grace
+        self._clock.add_victim(self, self._give_up)
         self._started_at = self._loop.time() - self._clock.time() if self._loop is not None else 0.0
 
     async def close(self) -> None:
@@ -228,15 +230,20 @@ class WebSocketTester:
     async def __aenter__(self) -> "WebSocketTester":
         await self.start()
         self._main_task = asyncio.current_task()
-        if self._clock is not None:
-            self._clock.add_victim(self, self._give_up)
         return self
 
     def _give_up(self, error: BaseException) -> None:
         """Under virtual time: nothing can happen any more, so end the block."""
-        if self._main_task is not None and self._hang is None:
+        task = self._main_task
+        if task is None or task.done():
+            # Set up by one task, used by another (asyncSetUp, a fixture): the one that the loop runs now.
+            task = main_task(self._loop)
+            if task is not None:
+                fail_task(task, error)
+            return
+        if self._hang is None:
             self._hang = error
-            self._main_task.cancel()
+            task.cancel()
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None

@@ -11,12 +11,16 @@ grace, in real seconds, before each jump.
 
 The limit of the test itself (``gen_test(timeout=)``) stays in real seconds: Tornado sets it with
 ``IOLoop.add_timeout``, where it is recognised.
+
+Private parts (CPython 3.11 to 3.13, Tornado 6.3 to 6.6): ``loop._scheduled`` and a handle's ``_when``, to give
+the timers that are left their real time back; ``PeriodicCallback._next_timeout``, to keep its ticks exact.
 """
 
 import asyncio
+import itertools
 from typing import Any
 
-from tornado.ioloop import IOLoop
+from tornado.ioloop import IOLoop, PeriodicCallback
 
 from ..errors import NothingCanHappen, UsageError
 from ..text import show
@@ -27,6 +31,25 @@ __all__ = ["Clock"]
 
 _RESOLUTION = 1e-6
 """Seconds within which two times are the same: `IOLoop.time` counts from 1970, where floats are no finer."""
+
+
+class _Time(float):
+    """The time of a timer. Among equal ones, which only exist where time stands still, the first set is the least.
+
+    asyncio keeps its timers in a heap, which has no order among equal times.
+    """
+
+    number: int
+
+    def __new__(cls, when: float, number: int) -> "_Time":
+        self = super().__new__(cls, when)
+        self.number = number
+        return self
+
+    def __lt__(self, other: float) -> bool:
+        if float.__eq__(self, other):
+            return self.number < getattr(other, "number", 0)
+        return float.__lt__(self, other)
 
 
 class Clock:
@@ -63,6 +86,7 @@ class Clock:
         self._has_moved = False
         self._users = 0
         self.grace = 0.0
+        self._numbers = itertools.count(1)
         self._victims: dict[Any, Any] = {}
 
     # Life
@@ -94,6 +118,8 @@ class Clock:
 
     def _install(self) -> None:
         self._loop.time = self._loop_time
+        self._call_at, self._io_call_at = self._loop.call_at, self._io_loop.call_at
+        self._loop.call_at, self._io_loop.call_at = self._loop_call_at, self._io_loop_call_at
         self._io_loop.time = self._io_loop_time
         self._selector.clock = self
         for handle in list(self._loop._scheduled):
@@ -110,6 +136,11 @@ class Clock:
     def _uninstall(self) -> None:
         for owner in (self._loop, self._io_loop):
             vars(owner).pop("time", None)
+            vars(owner).pop("call_at", None)
+        # What is still to come comes as many seconds from now as it would have.
+        ahead = self._loop_start + self._passed - self._loop.time()
+        for handle in self._loop._scheduled:
+            handle._when = _Time(handle._when - ahead, getattr(handle._when, "number", 0))
         self._selector.clock = None
         self._settling.clock = None
 
@@ -221,6 +252,17 @@ class Clock:
 
     def _io_loop_time(self) -> float:
         return float(self._io_loop_start + self._passed)
+
+    def _loop_call_at(self, when: float, callback: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._call_at(_Time(when, next(self._numbers)), callback, *args, **kwargs)
+
+    def _io_loop_call_at(self, when: float, callback: Any, *args: Any, **kwargs: Any) -> Any:
+        # A PeriodicCallback adds up times since 1970, whose rounding grows with each tick: take it out.
+        periodic = getattr(callback, "__self__", None)
+        if isinstance(periodic, PeriodicCallback):
+            when = self._io_loop_start + round(when - self._io_loop_start, 6)
+            periodic._next_timeout = when
+        return self._io_call_at(when, callback, *args, **kwargs)
 
     def _jump_to(self, when: float) -> None:
         self._passed = when

@@ -68,14 +68,29 @@ class Jobs:
 
 _watched: dict[asyncio.AbstractEventLoop, Jobs] = {}
 _originals: dict[type, Any] = {}
+_hooked: list[type] = []
 
 
 def _watch(loop: asyncio.AbstractEventLoop, jobs: Jobs) -> None:
     _watched[loop] = jobs
     for cls in _executor_classes():
-        if cls not in _originals:
-            _originals[cls] = cls.__dict__["submit"]
-            cls.submit = _reporting(cls.__dict__["submit"])  # type: ignore[attr-defined]
+        _watch_class(cls)
+    if concurrent.futures.Executor not in _hooked:
+        # Classes that are made from now on: concurrent.futures loads its pool of processes when it is asked for.
+        _hooked.append(concurrent.futures.Executor)
+        concurrent.futures.Executor.__init_subclass__ = classmethod(_watch_new)  # type: ignore[assignment]
+
+
+def _watch_new(cls: Any, /, **kwargs: Any) -> None:
+    super(concurrent.futures.Executor, cls).__init_subclass__(**kwargs)
+    if "submit" in cls.__dict__:
+        _watch_class(cls)
+
+
+def _watch_class(cls: type) -> None:
+    if cls not in _originals:
+        _originals[cls] = cls.__dict__["submit"]
+        cls.submit = _reporting(cls.__dict__["submit"])  # type: ignore[attr-defined]
 
 
 def _unwatch(loop: asyncio.AbstractEventLoop) -> None:
@@ -84,6 +99,9 @@ def _unwatch(loop: asyncio.AbstractEventLoop) -> None:
         for cls, original in _originals.items():
             cls.submit = original  # type: ignore[attr-defined]
         _originals.clear()
+        if _hooked:
+            _hooked.clear()
+            del concurrent.futures.Executor.__init_subclass__
 
 
 def _executor_classes() -> list[type]:

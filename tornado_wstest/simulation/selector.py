@@ -98,6 +98,11 @@ class WatchingSelector:
         """Put the real selector back."""
         if self._loop._selector is self:
             self._loop._selector = self._real
+        # Limits that are still to come go on as timers of the loop, whose time is real again.
+        now = time.monotonic()
+        for timer in self._limits:
+            timer.hand_over(self._loop, now)
+        self._limits.clear()
 
     # What is watched
 
@@ -290,9 +295,17 @@ class _RealTimer:
     def __init__(self, when: float, callback: Callable[[], None]) -> None:
         self.when = when
         self.callback: Callable[[], None] | None = callback
+        self._handle: asyncio.TimerHandle | None = None
 
     def cancel(self) -> None:
         self.callback = None
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def hand_over(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
+        """Become a timer of the loop's."""
+        if self.callback is not None:
+            self._handle = loop.call_later(max(0.0, self.when - now), self.callback)
 
     def is_over(self, now: float) -> bool:
         return self.callback is None or now >= self.when

@@ -46,7 +46,7 @@ class Settling:
         self.selector: WatchingSelector | None = None
         """What stands in the loop's selector; None where the loop has none."""
         self._users = 0
-        self._own_timers: set[asyncio.TimerHandle] = set()
+        self._own_timers: dict[int, asyncio.TimerHandle] = {}  # by id: a handle hashes by its time
         self._jobs = Jobs(loop)
         if isinstance(getattr(loop, "_selector", None), selectors.BaseSelector):
             self.selector = WatchingSelector(loop, self._jobs, self.ports)
@@ -97,20 +97,20 @@ class Settling:
     def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
         """Set a timer of the toolkit's own, which is no sign of life of the app."""
         handle = self.loop.call_later(seconds, callback)
-        self._own_timers.add(handle)
+        self._own_timers[id(handle)] = handle
         return handle
 
     def cancel(self, handle: asyncio.TimerHandle) -> None:
         """Cancel a timer that `call_later` set, or forget one that has fired."""
         handle.cancel()
-        self._own_timers.discard(handle)
+        self._own_timers.pop(id(handle), None)
 
     def next_timer(self) -> float | None:
         """Return in how many seconds the app's next timer is due; None if there is none, or none can be seen."""
         due = [
             handle.when()
             for handle in getattr(self.loop, "_scheduled", ())
-            if not handle.cancelled() and handle not in self._own_timers and not is_test_limit(handle)
+            if not handle.cancelled() and id(handle) not in self._own_timers and not is_test_limit(handle)
         ]
         return max(0.0, min(due) - self.loop.time()) if due else None
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..text import is_library
 
-__all__ = ["describe_callback", "describe_task", "place"]
+__all__ = ["describe_callback", "describe_task", "fail_task", "main_task", "place"]
 
 _AUTOMATIC_NAME = re.compile(r"Task-\d+|None")
 
@@ -42,6 +42,26 @@ def describe_callback(callback: Any, args: tuple[Any, ...] = ()) -> str:
     name = getattr(callback, "__qualname__", None) or repr(callback)
     code = getattr(callback, "__code__", None)
     return f"{name} ({_location(code.co_filename, code.co_firstlineno)})" if code else name
+
+
+def main_task(loop: Any) -> "asyncio.Task[Any] | None":
+    """Return the task that ``run_until_complete`` runs to its end, if there is one."""
+    for task in asyncio.all_tasks(loop):
+        for callback, _ in getattr(task, "_callbacks", None) or ():
+            if getattr(callback, "__name__", "") == "_run_until_complete_cb":
+                return task
+    return None
+
+
+def fail_task(task: "asyncio.Task[Any]", error: BaseException) -> None:
+    """Raise ``error`` at the line at which a task waits; where that cannot be, cancel it."""
+    waiter = getattr(task, "_fut_waiter", None)
+    while isinstance(waiter, asyncio.Task):
+        task, waiter = waiter, getattr(waiter, "_fut_waiter", None)
+    if isinstance(waiter, asyncio.Future) and not waiter.done():
+        waiter.set_exception(error)
+    else:
+        task.cancel()
 
 
 def place(coro: Any, *, with_source: bool = False) -> str:
