@@ -18,6 +18,7 @@ LAYERS = """
     simulation.selector
     simulation.settle simulation.memory
     simulation.clock simulation.limits
+    cookies
     request
     handshake
     watch
@@ -29,7 +30,8 @@ LAYERS = """
     endpoint
     opening
     client
-    expectations patience
+    expectations patience group
+    session
     tester elsewhere
     lifecycle
     testcase

@@ -20,6 +20,7 @@ from .errors import (
     UsageError,
     WSTestFailure,
 )
+from .group import ClientGroup
 from .handshake import discard, discard_all, discard_until, exchange, sequence
 from .matching import as_json, containing, field
 from .server import AppServer
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AppServer",
     "BroadcastMismatch",
+    "ClientGroup",
     "Codec",
     "ConnectionClosed",
     "Event",

@@ -69,7 +69,7 @@ class WebSocketTestClient:
         self._end = Endpoint(name, around, codec or around.codec, seconds)
         self._inbox = self._end.inbox
         self._taken_in_handshake: list[Message] = []
-        self._in_handshake = False
+        self._end.owner = self
         self._plan: Plan | None = None
         self._ping_numbers = itertools.count(1)
 
@@ -575,14 +575,14 @@ class WebSocketTestClient:
         """Connect, and go through the handshake. Leaves nothing open if that fails."""
         __tracebackhide__ = True
         self._plan = plan
-        await self._end.open(plan)
         self._taken_in_handshake = []
         self.handshake_result = None
-        self._in_handshake = True
+        self._end.in_handshake = True
+        await self._end.open(plan)
         try:
             if plan.handshake is not None:
                 self.handshake_result = await run_handshake(plan.handshake, self, plan.handshake_kwargs)
-            self._in_handshake = False
+            self._end.in_handshake = False
             served = self._end.served
             if served is not None and not served.open_finished:
                 # An open() that awaits is given until it has finished, or waits for something itself.
@@ -600,6 +600,11 @@ class WebSocketTestClient:
     def closed_error(self, wanted: str) -> ConnectionClosed:
         """Return what to raise where the connection is closed, and the client ``wanted`` something."""
         return self._end.closed_error(wanted)
+
+    def discard_received(self, received: Received) -> None:
+        """Take a message that somebody else has looked at, if it is still unread."""
+        if received in self._inbox.waiting:
+            self._inbox.waiting.remove(received)
 
     def unread_events(self) -> list[Event]:
         """Return the transcript's events of the messages that nobody has taken."""
@@ -633,7 +638,7 @@ class WebSocketTestClient:
         return result
 
     def _taken(self, received: Received) -> Received:
-        if self._in_handshake:
+        if self._end.in_handshake:
             self._taken_in_handshake.append(received.message)
         return received
 

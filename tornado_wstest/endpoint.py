@@ -54,6 +54,8 @@ class Surroundings:
     server: AppServer | None
     plan: Callable[[str | None, Mapping[str, Any]], tuple[str, HandshakeRequest]]
     """From a path and options of one connection to a URL and its request."""
+    listeners: list[Callable[[Any, Received], None]] = dataclasses.field(default_factory=list)
+    """Who hears of each message that arrives, with the client that got it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +84,9 @@ class Endpoint:
         self.ending_is_known = False
         """Does the test know of the close: by its own doing, or by `expect_closed`?"""
         self.closed_by_test = False
+        self.owner: Any = None
+        """The client, for those who listen."""
+        self.in_handshake = False
         self.wire: Wire | None = None
         self.served: Served | None = None
         self.is_silent = False
@@ -141,6 +146,9 @@ class Endpoint:
         except Exception as error:
             # Raised by a predicate or a reply of the test's: the next wait tells it.
             self._failure = error
+        if self.owner is not None and not self.in_handshake:
+            for listener in self.around.listeners:
+                listener(self.owner, received)
         self.inbox.add(received)
 
     def _on_close(self) -> None:

@@ -17,21 +17,27 @@ from tornado.httputil import HTTPHeaders
 from tornado.web import Application, create_signed_value
 from tornado.websocket import websocket_connect
 
+from .cookies import CookieJar
 from .errors import UsageError
 from .text import nearest, show
 
 __all__ = [
     "HandshakeRequest",
     "build_request",
+    "check_cookies",
+    "check_headers",
+    "check_pairs",
     "check_path",
     "check_seconds",
     "check_timeout",
     "cookie_header",
+    "join_headers",
     "join_query",
     "sign",
 ]
 
 _OURS = ("headers", "origin", "cookies", "signed_cookies", "query", "subprotocols")
+_INSIDE = ("jar",)  # what a session says, and no user
 _HTTP_REQUEST = frozenset(inspect.signature(HTTPRequest.__init__).parameters) - {
     "self", "url", "method", "headers", "body", "body_producer", "follow_redirects", "max_redirects",
     "streaming_callback", "header_callback", "prepare_curl_callback", "expect_100_continue", "if_modified_since",
@@ -52,13 +58,22 @@ class HandshakeRequest:
     :arg headers: those that the test asked for; no other
     :arg request_options: keyword arguments of `HTTPRequest`
     :arg connect_options: keyword arguments of `websocket_connect`
+    :arg jar: what keeps the cookies that the answer sets, if they are kept
     """
 
-    def __init__(self, path: str, headers: HTTPHeaders, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: str, headers: HTTPHeaders, options: Mapping[str, Any], jar: CookieJar | None = None
+    ) -> None:
         self.path = path
         self.headers = headers
+        self.jar = jar
         self.request_options = {name: value for name, value in options.items() if name in _HTTP_REQUEST}
         self.connect_options = {name: value for name, value in options.items() if name not in _HTTP_REQUEST}
+
+    def keep_cookies(self, answer: HTTPHeaders | None) -> None:
+        """Do what the headers of an answer say about cookies, if this request has a jar."""
+        if self.jar is not None and answer is not None:
+            self.jar.obey(self.path, answer)
 
 
 def build_request(
@@ -79,25 +94,39 @@ def build_request(
     """
     for options in (common, call):
         _check_options(options, callbacks)
-    query = [*_pairs("query", common.get("query")), *_pairs("query", call.get("query"))]
-    headers = _headers(common.get("headers"))
-    ours = _headers(call.get("headers"))
+    query = [*check_pairs("query", common.get("query")), *check_pairs("query", call.get("query"))]
+    headers = join_headers(common.get("headers"), call.get("headers"))
+    for options in (common, call):
+        if options.get("origin") is not None:
+            headers["Origin"] = _check_header("Origin", options["origin"])
+    jar: CookieJar | None = call.get("jar")
+    cookies = _join_cookies(path, jar, check_cookies(common, app), check_cookies(call, app))
+    if cookies:
+        headers["Cookie"] = "; ".join(filter(None, [headers.get("Cookie"), cookies]))
+    rest = {name: value for name, value in {**common, **call}.items() if name not in (*_OURS, *_INSIDE)}
+    subprotocols = call["subprotocols"] if call.get("subprotocols") is not None else common.get("subprotocols")
+    if subprotocols is not None:
+        rest["subprotocols"] = _subprotocols(subprotocols)
+    return HandshakeRequest(join_query(path, query), headers, rest, jar)
+
+
+def _join_cookies(path: str, jar: CookieJar | None, common: dict[str, str], call: dict[str, str]) -> str:
+    """A cookie of the call's counts more than the jar's, and that more than one that all connections have."""
+    if jar is None:
+        return cookie_header({**common, **call})
+    kept = jar.read(path)
+    others = {name: value for name, value in common.items() if name not in kept}
+    return "; ".join(filter(None, [jar.header(path, without=call), cookie_header({**others, **call})]))
+
+
+def join_headers(common: Any, call: Any) -> HTTPHeaders:
+    """Return the headers of both; those of the ``call`` are in place of ``common`` ones of the same name."""
+    headers, ours = check_headers(common), check_headers(call)
     for name in ours:
         headers.pop(name, None)
     for name, value in ours.get_all():
         headers.add(name, value)
-    for options in (common, call):
-        if options.get("origin") is not None:
-            headers["Origin"] = _check_header("Origin", options["origin"])
-    cookies = {**_cookies(common, app), **_cookies(call, app)}
-    if cookies:
-        sent = headers.get("Cookie")
-        headers["Cookie"] = "; ".join(filter(None, [sent, cookie_header(cookies)]))
-    rest = {name: value for name, value in {**common, **call}.items() if name not in _OURS}
-    subprotocols = call["subprotocols"] if call.get("subprotocols") is not None else common.get("subprotocols")
-    if subprotocols is not None:
-        rest["subprotocols"] = _subprotocols(subprotocols)
-    return HandshakeRequest(join_query(path, query), headers, rest)
+    return headers
 
 
 def check_path(path: object) -> str:
@@ -165,6 +194,8 @@ def sign(app: Any, name: str, value: str | bytes) -> str:
 
 def _check_options(options: Mapping[str, Any], callbacks: bool) -> None:
     for name in options:
+        if name in _INSIDE and isinstance(options[name], CookieJar):
+            continue
         if name not in _OURS and name not in _OPTIONS:
             raise UsageError(f"unknown option {name!r}: {nearest(name, {*_OURS, *_OPTIONS})}")
     if options.get("on_message_callback") is not None and not callbacks:
@@ -181,11 +212,12 @@ def _check_options(options: Mapping[str, Any], callbacks: bool) -> None:
             raise UsageError(f"{name} is a number, 0 or more, not {show(value)}")
 
 
-def _headers(headers: Any) -> HTTPHeaders:
+def check_headers(headers: Any) -> HTTPHeaders:
+    """Return ``headers`` if they can be sent; raise `UsageError` if they cannot."""
     if headers is None:
         return HTTPHeaders()
     checked = HTTPHeaders()
-    for name, value in headers.get_all() if isinstance(headers, HTTPHeaders) else _pairs("headers", headers):
+    for name, value in headers.get_all() if isinstance(headers, HTTPHeaders) else check_pairs("headers", headers):
         if not _TOKEN.fullmatch(name):
             raise UsageError(f"{show(name)} cannot be a header's name")
         checked.add(name, _check_header(name, value))
@@ -204,20 +236,22 @@ def _check_header(name: str, value: object) -> str:
     return value
 
 
-def _cookies(options: Mapping[str, Any], app: Any) -> dict[str, str]:
+def check_cookies(options: Mapping[str, Any], app: Any) -> dict[str, str]:
+    """Return the ``cookies`` and the ``signed_cookies`` of ``options``, those signed as ``app`` does it."""
     cookies = {}
-    for name, value in _pairs("cookies", options.get("cookies")):
+    for name, value in check_pairs("cookies", options.get("cookies")):
         if value is None or isinstance(value, bytes):
             raise UsageError(f"the cookie {name!r} is a str, not {show(value)}")
         cookies[name] = str(value)
-    for name, value in _pairs("signed_cookies", options.get("signed_cookies")):
+    for name, value in check_pairs("signed_cookies", options.get("signed_cookies")):
         if not isinstance(value, (str, bytes)):
             raise UsageError(f"the signed cookie {name!r} is a str or bytes, not {show(value)}")
         cookies[name] = sign(app, name, value)
     return cookies
 
 
-def _pairs(option: str, given: Any) -> list[tuple[str, Any]]:
+def check_pairs(option: str, given: Any) -> list[tuple[str, Any]]:
+    """Return the pairs of what the ``option`` was given: a mapping or a list of pairs with names that are str."""
     if given is None:
         return []
     if isinstance(given, Mapping):

@@ -1,7 +1,7 @@
 """What users inherit: the mixin, and its ready-made bases."""
 
 import unittest
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -14,6 +14,7 @@ from .client import WebSocketTestClient
 from .codec import Codec
 from .errors import UsageError
 from .expectations import ErrorTypes, ExpectedServerError
+from .group import CapturedMessages, ClientGroup, ExpectedBroadcast
 from .handshake import Handshake
 from .lifecycle import (
     ExplainedSubTest,
@@ -31,9 +32,11 @@ from .lifecycle import (
     tester_of,
     wrap_test,
 )
+from .matching import Expected
 from .opening import Opening
 from .patience import DEFAULT_GRACE
 from .server import AppServer
+from .session import Session
 from .simulation.clock import Clock
 from .tester import CLASS_HANDSHAKE, WebSocketTester
 from .text import show
@@ -214,13 +217,22 @@ class WebSocketTestMixin(_Base):
             **options,
         )
 
-    def ws_clients(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Several clients as one: not in this release."""
-        tester_of(self).clients(*args, **kwargs)
+    def ws_clients(
+        self, users: int | Iterable[str] | Mapping[str, Mapping[str, Any]], path: str | None = None, **options: Any
+    ) -> Opening[ClientGroup]:
+        """Connect several clients at the same time. See `WebSocketTester.clients`."""
+        return configured_tester(self).clients(users, path, **options)
 
-    def ws_session(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """One user's cookies: not in this release."""
-        tester_of(self).session(*args, **kwargs)
+    def ws_session(
+        self,
+        name: str | None = None,
+        *,
+        cookies: Mapping[str, str] | None = None,
+        signed_cookies: Mapping[str, str | bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Session:
+        """One user, whose cookies HTTP requests and websockets share. See `WebSocketTester.session`."""
+        return configured_tester(self).session(name, cookies=cookies, signed_cookies=signed_cookies, headers=headers)
 
     async def expect_rejected(self, path: str | None = None, *, status: int = 403, **options: Any) -> HTTPResponse:
         """The server refuses the opening handshake. See `WebSocketTester.expect_rejected`."""
@@ -252,13 +264,15 @@ class WebSocketTestMixin(_Base):
         """In this block a handler must raise. See `WebSocketTester.expect_server_error`."""
         return tester_of(self).expect_server_error(type, match)
 
-    def expect_broadcast(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Who got a message: not in this release."""
-        tester_of(self).expect_broadcast(*args, **kwargs)
+    def expect_broadcast(
+        self, expected: Expected, to: ClientGroup | Iterable[WebSocketTestClient], *, only: bool = False
+    ) -> ExpectedBroadcast:
+        """In this block, a message reaches exactly these. See `WebSocketTester.expect_broadcast`."""
+        return tester_of(self).expect_broadcast(expected, to, only=only)
 
-    def capture_messages(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """What a block caused: not in this release."""
-        tester_of(self).capture_messages(*args, **kwargs)
+    def capture_messages(self) -> CapturedMessages:
+        """Take the messages that a block caused. See `WebSocketTester.capture_messages`."""
+        return tester_of(self).capture_messages()
 
     def play(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Declared conversations: not in this release."""

@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import os
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -19,11 +19,14 @@ from .codec import JSON, Codec
 from .endpoint import Plan, Surroundings
 from .errors import MessageTimeout, NotRejected, NotSettled, ServerError, UsageError, WSTestFailure
 from .expectations import ErrorTypes, ExpectedServerError
+from .group import CapturedMessages, ClientGroup, ExpectedBroadcast
 from .handshake import Handshake, check_handshake
+from .matching import Expected
 from .opening import Opening
 from .patience import AN_HOUR, DEFAULT_GRACE, Patience, default_timeout
 from .request import HandshakeRequest, build_request, check_path, check_seconds, check_timeout
 from .server import App, AppServer
+from .session import Session
 from .simulation.clock import Clock
 from .simulation.memory import MemoryTCPClient
 from .simulation.tasks import fail_task, main_task
@@ -313,6 +316,28 @@ class WebSocketTester:
         plan = Plan(path, options, handshake, handshake_kwargs or {})
         return Opening(self._open(client, plan))
 
+    def clients(
+        self, users: int | Iterable[str] | Mapping[str, Mapping[str, Any]], path: str | None = None, **options: Any
+    ) -> Opening[ClientGroup]:
+        """Connect several clients at the same time, and return them as a `ClientGroup`.
+
+        ::
+
+            users = await wstest.clients(["ann", "bob"], "/chat", query={"room": "den"})
+            await users["ann"].send("hi")
+            await users.expect("hi")
+
+        :arg users: how many, or their names, or a mapping of names to the keyword arguments of each
+        :arg path: as for `client`, which also takes all other arguments
+
+        If one cannot connect, the others are closed, and its failure is raised.
+        """
+        self._alive()
+        openings = [
+            self.client(each.pop("path", path), **{**options, "name": name, **each}) for name, each in _users(users)
+        ]
+        return Opening(self._open_all(openings))
+
     def connect(self, path: str | None = None, **options: Any) -> Coroutine[Any, Any, WebSocketClientConnection]:
         """Connect, and return Tornado's own connection; no handshake, and closed when the test ends.
 
@@ -455,27 +480,65 @@ class WebSocketTester:
         self._alive()
         return ExpectedServerError(self.server.watch, type, match, self.settle)
 
+    def expect_broadcast(
+        self, expected: Expected, to: ClientGroup | Iterable[WebSocketTestClient], *, only: bool = False
+    ) -> ExpectedBroadcast:
+        """In this block, a message like ``expected`` reaches each client in ``to`` once, and nobody else.
+
+        ::
+
+            async with wstest.expect_broadcast({"said": "hi"}, to=users):
+                await users["ann"].send({"say": "hi"})
+
+        The messages that match are taken; what was unread before, and what does not match, stays unread. Raises
+        `BroadcastMismatch`, with who got it, who did not, and who got it twice.
+
+        :arg only: nothing else came to any client
+        """
+        return ExpectedBroadcast(self._alive(), self.settle, expected, to, only=only)
+
+    def capture_messages(self) -> CapturedMessages:
+        """Take the messages that a block caused: pairs of a client and a value, in the order of their arrival.
+
+        ::
+
+            async with wstest.capture_messages() as captured:
+                await ann.send({"say": "hi"})
+            assert captured == [(ann, {"said": "hi"}), (bob, {"said": "hi"})]
+
+        What was unread before stays unread.
+        """
+        return CapturedMessages(self._alive(), self.settle)
+
     # What comes later
 
-    def clients(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Several clients as one: not there yet."""
-        _not_yet("clients() (several clients as one)")
+    def session(
+        self,
+        name: str | None = None,
+        *,
+        cookies: Mapping[str, str] | None = None,
+        signed_cookies: Mapping[str, str | bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Session:
+        """One user, whose cookies HTTP requests and websockets share. See `Session`.
 
-    def session(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """One user's cookies: not there yet."""
-        _not_yet("session() (one user's cookies)")
+        ::
+
+            ann = wstest.session("ann")
+            await ann.fetch("/login", method="POST", data={"name": "ann"})
+            client = await ann.ws_client("/chat")
+
+        :arg name: how failures call the user's clients
+        :arg cookies: what the user has from the start
+        :arg signed_cookies: the same, signed as the app's `set_signed_cookie` does it
+        :arg headers: go with every request of the user
+        """
+        self._alive()
+        return Session(self, name, cookies=cookies, signed_cookies=signed_cookies, headers=headers, now=self._now)
 
     def play(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Declared conversations: not there yet."""
         _not_yet("play() (declared conversations)")
-
-    def expect_broadcast(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Who got a message: not there yet."""
-        _not_yet("expect_broadcast()")
-
-    def capture_messages(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """What a block caused: not there yet."""
-        _not_yet("capture_messages()")
 
     @property
     def network(self) -> NoReturn:
@@ -517,6 +580,17 @@ class WebSocketTester:
         self._clients.append(client)
         await client.open(plan)
         return client
+
+    async def _open_all(self, openings: list[Opening[WebSocketTestClient]]) -> ClientGroup:
+        __tracebackhide__ = True
+        results = await asyncio.gather(*openings, return_exceptions=True)
+        failures = [result for result in results if isinstance(result, BaseException)]
+        clients = [result for result in results if isinstance(result, WebSocketTestClient)]
+        if failures:
+            for client in clients:
+                await client.end()
+            raise failures[0]
+        return ClientGroup(clients, self._alive())
 
     async def _connect(self, url: str, request: HandshakeRequest) -> WebSocketClientConnection:
         __tracebackhide__ = True
@@ -578,6 +652,24 @@ class WebSocketTester:
             client=first.served.client or None,
             exception=first.exception,
         ) from first.exception
+
+
+def _users(users: Any) -> list[tuple[str | None, dict[str, Any]]]:
+    """Return the name and the keyword arguments of each user of a group."""
+    if isinstance(users, int) and not isinstance(users, bool):
+        found: list[tuple[str | None, dict[str, Any]]] = [(None, {}) for _ in range(users)]
+    elif isinstance(users, Mapping) and all(isinstance(each, Mapping) for each in users.values()):
+        found = [(name, dict(each)) for name, each in users.items()]
+    elif isinstance(users, Iterable) and not isinstance(users, (str, bytes, Mapping)):
+        found = [(name, {}) for name in users]
+    else:
+        raise UsageError(f"a group is a number, names, or a mapping of names to keyword arguments, not {show(users)}")
+    if not found:
+        raise UsageError(f"a group has one client at least, not {show(users)}")
+    names = [name for name, _ in found if name is not None]
+    if len(set(names)) != len(names):
+        raise UsageError(f"the names of a group are different, not {show(names)}")
+    return found
 
 
 def _end_traceback_at_the_test(error: BaseException) -> None:

@@ -16,7 +16,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from tornado.httpclient import HTTPRequest
+from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 from tornado.netutil import Resolver, is_valid_ip
@@ -89,6 +89,10 @@ async def open_connection(
             f"no answer to the opening handshake of {request.path} within {options['request_timeout']:g} s ({error})\n"
             "is the handler's prepare() or get() still waiting for something? raise the wait with request_timeout="
         ) from None
+    except HTTPClientError as error:
+        request.keep_cookies(error.response.headers if error.response is not None else None)
+        raise
+    request.keep_cookies(connection.headers)
     stream: Any = getattr(connection.protocol, "stream", None)
     if stream is not None and not stream.closed():
         stream.set_nodelay(True)
