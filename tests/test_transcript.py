@@ -49,7 +49,7 @@ class SequenceTest(TranscriptTestCase):
         """An event has the time of its record, and is what the sequence holds."""
         self.record(("ann", "connect", "/"))
         event = self.transcript.record("ann", "ping", b"x", outgoing=True)
-        self.assertEqual(event, Event(1, "ann", "ping", b"x", True))
+        self.assertEqual(event, Event(1, "ann", "ping", b"x"))
         self.assertIs(self.transcript[1], event)
 
     def test_transcript_is_a_sequence(self):

@@ -185,7 +185,7 @@ class Endpoint:
     def record(self, kind: str, payload: Any, *, outgoing: bool = False) -> Event:
         """Add to the transcript."""
         if self.is_silent:
-            return Event(0, self.name, kind, payload, outgoing)
+            return Event(0, self.name, kind, payload)
         return self.around.transcript.record(self.name, kind, payload, outgoing=outgoing)
 
     # Waiting

@@ -46,6 +46,7 @@ T = TypeVar("T")
 
 
 def tester_of(case: Any) -> WebSocketTester:
+    """Return the tester of a test case, whatever names the test case has of its own."""
     tester = vars(case).get("wstest")
     if tester is None:
         raise UsageError("the server is not up yet: is super().setUp() called, and called first?")
@@ -104,6 +105,7 @@ def limit_of(case: Any) -> TestLimit:
 
 
 async def resolved(value: Any) -> Any:
+    """Return ``value``, awaited if it is to be: what a hook returned that may be async."""
     return await value if inspect.isawaitable(value) else value
 
 
@@ -136,6 +138,7 @@ def checked_mapping(case: Any, name: str, options: Any) -> Mapping[str, Any]:
 
 
 def checked_app(case: Any, app: Any) -> Any:
+    """Return what ``get_app`` returned, if a server can serve it."""
     check_app(app, f"{type(case).__name__}.get_app()")
     return app
 

@@ -88,6 +88,7 @@ class containing(_Matcher):
         return f"containing({{{', '.join(f'{name!r}: {describe(member)}' for name, member in self.members.items())}}})"
 
     def differences(self, actual: Any, path: tuple[str, ...]) -> Iterator[_Difference]:
+        """Yield where an object has other members than it should."""
         return _partial(self.members, actual, path)
 
 
@@ -114,6 +115,7 @@ class field(_Matcher):
         return f"field({self.path!r}, {describe(self.value)})"
 
     def differences(self, actual: Any, path: tuple[str, ...]) -> Iterator[_Difference]:
+        """Yield how the value at the path is not as expected."""
         found = list(_look_up(actual, self.path.removeprefix("/").split("/")))
         here = (*path, self.path)
         if not found:
@@ -146,6 +148,7 @@ class as_json(_Matcher):
         return f"as_json({describe(self.value)})"
 
     def differences(self, actual: Any, path: tuple[str, ...]) -> Iterator[_Difference]:
+        """Yield where the decoded text is not as expected."""
         try:
             value = json.loads(actual)
         except (TypeError, ValueError, RecursionError) as error:

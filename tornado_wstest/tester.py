@@ -86,19 +86,15 @@ class WebSocketTester:
         httpserver_options: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        if handshake is not None:
-            check_handshake(handshake)
-        if codec is not None and not isinstance(codec, Codec):
-            raise UsageError(f"codec is a Codec(encode, decode), not {show(codec)}")
-        check_seconds(grace, "grace")
-        if not isinstance(fail_on_server_error, bool):
-            raise UsageError(f"fail_on_server_error is True or False, not {show(fail_on_server_error)}")
-        if transport not in ("tcp", "memory"):
-            raise UsageError(f"transport is 'tcp' or 'memory', not {show(transport)}")
-        if not isinstance(virtual_time, bool):
-            raise UsageError(f"virtual_time is True or False, not {show(virtual_time)}")
-        if network is not None:
-            _not_yet("a simulated network")
+        _check_settings(
+            handshake=handshake,
+            transport=transport,
+            virtual_time=virtual_time,
+            codec=codec,
+            grace=grace,
+            network=network,
+            fail_on_server_error=fail_on_server_error,
+        )
         self.path = check_path(path)
         self.handshake = handshake
         self.virtual_time = virtual_time
@@ -652,6 +648,31 @@ class WebSocketTester:
             client=first.served.client or None,
             exception=first.exception,
         ) from first.exception
+
+
+def _check_settings(
+    *,
+    handshake: Any,
+    transport: Any,
+    virtual_time: Any,
+    codec: Any,
+    grace: Any,
+    network: Any,
+    fail_on_server_error: Any,
+) -> None:
+    if handshake is not None:
+        check_handshake(handshake)
+    if codec is not None and not isinstance(codec, Codec):
+        raise UsageError(f"codec is a Codec(encode, decode), not {show(codec)}")
+    check_seconds(grace, "grace")
+    if not isinstance(fail_on_server_error, bool):
+        raise UsageError(f"fail_on_server_error is True or False, not {show(fail_on_server_error)}")
+    if transport not in ("tcp", "memory"):
+        raise UsageError(f"transport is 'tcp' or 'memory', not {show(transport)}")
+    if not isinstance(virtual_time, bool):
+        raise UsageError(f"virtual_time is True or False, not {show(virtual_time)}")
+    if network is not None:
+        _not_yet("a simulated network")
 
 
 def _users(users: Any) -> list[tuple[str | None, dict[str, Any]]]:

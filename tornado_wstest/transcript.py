@@ -31,17 +31,21 @@ class Event(NamedTuple):
     :arg client: the client's name; empty where it concerns none
     :arg kind: one of ``connect reject sent received ping pong close error mark``
     :arg payload: the message, the path, the close code and reason, the exception, ...
-    :arg outgoing: for a ping, a pong or a close: did the client send it?
     """
 
     time: float
     client: str
     kind: str
     payload: Any
-    outgoing: bool = False
 
     def __str__(self) -> str:
         return f"{self.time:.3f} {self.client} {self.kind} {_payload_text(self)}".rstrip()
+
+
+class _Outgoing(Event):
+    """A ping, a pong or a close that the client sent. (Those of the server are drawn the other way.)"""
+
+    __slots__ = ()
 
 
 class Transcript(Sequence[Event]):
@@ -59,7 +63,7 @@ class Transcript(Sequence[Event]):
 
     def record(self, client: str, kind: str, payload: Any = None, *, outgoing: bool = False) -> Event:
         """Append an event that happens now, and return it."""
-        event = Event(self._now(), client, kind, payload, outgoing)
+        event = (_Outgoing if outgoing else Event)(self._now(), client, kind, payload)
         self._events.append(event)
         return event
 
@@ -161,7 +165,7 @@ def _control_arrow(event: Event) -> str:
         return "!!!"
     if event.kind == "mark":
         return "   "
-    return "-->" if event.outgoing else "<--"
+    return "-->" if isinstance(event, _Outgoing) else "<--"
 
 
 def _payload_text(event: Event) -> str:
