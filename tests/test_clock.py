@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import unittest
+from unittest import mock
 
 import tornado
 from tornado import gen
@@ -556,14 +557,8 @@ class LimitTest(unittest.TestCase):
             async def test_it(self):
                 pass
 
-        before = os.environ.get("ASYNC_TEST_TIMEOUT")
-        os.environ["ASYNC_TEST_TIMEOUT"] = "0.3"
-        try:
+        with mock.patch.dict(os.environ, ASYNC_TEST_TIMEOUT="0.3"):
             text = run_test(Case).text
-        finally:
-            del os.environ["ASYNC_TEST_TIMEOUT"]
-            if before is not None:
-                os.environ["ASYNC_TEST_TIMEOUT"] = before
         self.assertIn("what runs before and after the test did not end within 0.3 s of real time", text)
 
     def test_a_limit_that_was_taken_back_says_nothing(self):
@@ -575,14 +570,8 @@ class LimitTest(unittest.TestCase):
                 await asyncio.to_thread(time.sleep, 0.4)
                 raise TimeoutError("mine")
 
-        before = os.environ.get("ASYNC_TEST_TIMEOUT")
-        os.environ["ASYNC_TEST_TIMEOUT"] = "0.2"
-        try:
+        with mock.patch.dict(os.environ, ASYNC_TEST_TIMEOUT="0.2"):
             text = run_test(Case).text
-        finally:
-            del os.environ["ASYNC_TEST_TIMEOUT"]
-            if before is not None:
-                os.environ["ASYNC_TEST_TIMEOUT"] = before
         self.assertNotIn("the test waited at", text)
 
 

@@ -6,6 +6,7 @@ import gc
 import os
 import unittest
 import warnings
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -262,14 +263,8 @@ class LifeTest(unittest.TestCase):
             async def test_it(self):
                 self.assertEqual(self.wstest.timeout, 20)
 
-        before = os.environ.get("ASYNC_TEST_TIMEOUT")
-        os.environ["ASYNC_TEST_TIMEOUT"] = "50"
-        try:
+        with mock.patch.dict(os.environ, ASYNC_TEST_TIMEOUT="50"):
             outcome = run_test(Case)
-        finally:
-            del os.environ["ASYNC_TEST_TIMEOUT"]
-            if before is not None:
-                os.environ["ASYNC_TEST_TIMEOUT"] = before
         self.assertTrue(outcome.was_successful, outcome.text)
 
     def test_names_of_the_users_own_are_left_alone(self):

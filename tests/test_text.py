@@ -1,7 +1,11 @@
 """How values look in a failure."""
 
+import os
 import unittest
 
+import tornado.websocket
+
+from tornado_wstest import text
 from tornado_wstest.text import elide, nearest, one_line, plural, show, show_error
 
 
@@ -130,3 +134,20 @@ class WordsTest(unittest.TestCase):
     def test_nearest_to_nothing(self):
         """Where no name is close, all of them are listed, in order."""
         self.assertEqual(nearest("xyz", ["query", "cookies"]), "valid are: cookies, query")
+
+
+class IsLibraryTest(unittest.TestCase):
+    """Whose file is it?"""
+
+    def test_files_of_libraries(self):
+        """Files of Python, of Tornado and of this package are none of the user's."""
+        for module in (os, tornado.websocket, text):
+            with self.subTest(module=module.__name__):
+                self.assertTrue(text.is_library(module.__file__))
+
+    def test_files_of_the_users(self):
+        """A test is the user's, also in a folder that is called like a library."""
+        beside_ours = text.__file__.replace("tornado_wstest", "tornado_wstest_demo")
+        for name in (__file__, "/home/ann/tornado/test_chat.py", beside_ours):
+            with self.subTest(name=name):
+                self.assertFalse(text.is_library(name))

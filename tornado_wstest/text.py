@@ -5,10 +5,13 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+import tornado
+
 __all__ = ["elide", "is_library", "nearest", "one_line", "plural", "show", "show_error"]
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
-_PYTHON = os.path.dirname(os.__file__)
+_HERE, _TORNADO, _PYTHON = (
+    os.path.dirname(os.path.abspath(file_name)) + os.sep for file_name in (__file__, tornado.__file__, os.__file__)
+)
 
 
 def show(value: Any, width: int = 200) -> str:
@@ -39,9 +42,9 @@ def one_line(text: str) -> str:
 
 def is_library(file_name: str) -> bool:
     """Is this a file of Python's, Tornado's or ours, and none of the user's?"""
-    directory = os.path.dirname(file_name)
-    in_python = directory.startswith(_PYTHON) and "site-packages" not in directory
-    return in_python or directory.startswith(_HERE) or os.path.basename(directory) == "tornado"
+    if file_name.startswith(_PYTHON) and "site-packages" not in file_name:
+        return True
+    return file_name.startswith((_HERE, _TORNADO))
 
 
 def elide(text: str, width: int = 200) -> str:
