@@ -793,14 +793,6 @@ class NotYetTest(BadInputTestCase):
                 text = f"{what} is not in this release of tornado-wstest; it comes with a later one"
                 self.assert_fails(UsageError, text, nothing, **{name: value})
 
-    def test_calls_of_later(self):
-        """Calls that are known but not there yet are refused."""
-        for name in ("play",):
-            with self.subTest(name=name):
-                self.assert_refused(
-                    "is not in this release of tornado-wstest", lambda case, client, name=name: getattr(case, name)(3)
-                )
-
     def test_attributes_of_later(self):
         """Attributes that are known but not there yet are refused."""
         for name in ("network",):

@@ -10,7 +10,7 @@ import tornado_wstest
 
 NAMES = """
     WebSocketTestMixin WebSocketTestCase WebSocketHTTPTestCase
-    WebSocketTester WebSocketTestClient ClientGroup AppServer connect
+    WebSocketTester WebSocketTestClient ClientGroup AppServer connect play Scenario
     discard discard_until discard_all exchange sequence
     containing field as_json Codec
     Transcript Event

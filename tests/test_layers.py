@@ -20,7 +20,7 @@ LAYERS = """
     simulation.clock simulation.limits
     cookies
     request
-    handshake
+    handshake scenario
     watch
     hooks
     server
@@ -32,6 +32,7 @@ LAYERS = """
     client
     expectations patience group
     session
+    playing
     tester elsewhere
     lifecycle
     testcase

@@ -5,7 +5,7 @@ Inherit `WebSocketTestCase`, write ``get_app``, and talk to your app.
 
 from .client import WebSocketTestClient
 from .codec import Codec
-from .elsewhere import connect
+from .elsewhere import connect, play
 from .errors import (
     BroadcastMismatch,
     ConnectionClosed,
@@ -23,6 +23,7 @@ from .errors import (
 from .group import ClientGroup
 from .handshake import discard, discard_all, discard_until, exchange, sequence
 from .matching import as_json, containing, field
+from .scenario import Scenario
 from .server import AppServer
 from .testcase import WebSocketHTTPTestCase, WebSocketTestCase, WebSocketTestMixin
 from .tester import WebSocketTester
@@ -42,6 +43,7 @@ __all__ = [
     "NotRejected",
     "NotSettled",
     "NothingCanHappen",
+    "Scenario",
     "ScenarioFailed",
     "ServerError",
     "Transcript",
@@ -61,5 +63,6 @@ __all__ = [
     "discard_until",
     "exchange",
     "field",
+    "play",
     "sequence",
 ]

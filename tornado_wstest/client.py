@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from .endpoint import Endpoint, Plan, Surroundings
 from .errors import ConnectionClosed, UsageError
 from .frames import encode_frame
 from .handshake import run_handshake
-from .inbox import NOT_YET, NotYet, Received, assign
+from .inbox import NOT_YET, NotYet, Received, assign, fitting
 from .matching import Expected, check_expected, describe
 from .request import check_seconds, check_timeout
 from .text import plural, show
@@ -274,20 +274,7 @@ class WebSocketTestClient:
             raise UsageError("expect_in_any_order() takes what to expect: one expectation or more")
         for one in expected:
             check_expected(one)
-
-        def attempt() -> list[Received] | NotYet:
-            candidates = list(itertools.islice(self._inbox, len(expected)))
-            assigned = assign(candidates, expected)
-            if assigned is None:
-                raise fits_none(self.name, expected, candidates)
-            if len(candidates) < len(expected):
-                return NOT_YET
-            for _ in candidates:
-                self._taken(self._inbox.waiting.popleft())
-            return [candidates[index] for index in assigned]
-
-        found = await self._end.wait(attempt, timeout, f"{listed(expected)}, in any order")
-        return [received.value_or_message for received in found]
+        return await self.take_in_any_order(expected, timeout)
 
     async def expect_nothing(
         self, matching: Expected = None, *, seconds: float = 0, timeout: float | None = None
@@ -605,6 +592,53 @@ class WebSocketTestClient:
         """Take a message that somebody else has looked at, if it is still unread."""
         if received in self._inbox.waiting:
             self._inbox.waiting.remove(received)
+
+    # For scenarios
+
+    async def take_in_any_order(
+        self, expected: Sequence[Expected], timeout: float | None, *, passing_over: bool = False
+    ) -> list[Any]:
+        """Do what `expect_in_any_order` does.
+
+        :arg passing_over: take messages between them that fit none, and forget them
+        """
+        __tracebackhide__ = True
+
+        def attempt() -> list[Received] | NotYet:
+            candidates = list(itertools.islice(self._inbox, None if passing_over else len(expected)))
+            if passing_over:
+                candidates = fitting(candidates, expected)
+            assigned = assign(candidates, expected)
+            if assigned is None:
+                raise fits_none(self.name, expected, candidates)
+            if -1 in assigned:
+                return NOT_YET
+            found = [candidates[index] for index in assigned]
+            while any(received in self._inbox.waiting for received in found):
+                self._taken(self._inbox.waiting.popleft())
+            return found
+
+        found = await self._end.wait(attempt, timeout, f"{listed(expected)}, in any order")
+        return [received.value_or_message for received in found]
+
+    def unread_like(self, *expected: Expected) -> list[Received]:
+        """Return the unread messages that are as one of ``expected``."""
+        return [received for received in self._inbox if any(received.is_as(one) for one in expected)]
+
+    @property
+    def ending_is_known(self) -> bool:
+        """Does the test know that the connection is closed: by its own doing, or by `expect_closed`?"""
+        return self._end.ending_is_known
+
+    async def settle(self) -> None:
+        """Let the app settle."""
+        __tracebackhide__ = True
+        await self._end.settle(None)
+        self._end.raise_failure()
+
+    def silence(self) -> None:
+        """Leave out of the transcript what is still to come: the play has failed, and it concerns nobody."""
+        self._end.is_silent = True
 
     def unread_events(self) -> list[Event]:
         """Return the transcript's events of the messages that nobody has taken."""

@@ -82,6 +82,11 @@ class Codec:
         except Exception:
             return UNDECODABLE
 
+    def to_value_or_message(self, message: Message) -> Any:
+        """Return the value of ``message``; itself if it has none."""
+        value = self.to_value(message)
+        return message if value is UNDECODABLE else value
+
 
 def _checked_text(text: str) -> str:
     """Return ``text`` if it can travel: a text message is UTF-8 (RFC 6455, section 5.6)."""

@@ -20,6 +20,9 @@ from tornado.httputil import HTTPHeaders, parse_cookie
 
 __all__ = ["CookieJar"]
 
+_RESOLUTION = 1e-6
+"""Seconds within which two times are the same: a time that is a sum of steps is no exact one."""
+
 
 @dataclasses.dataclass(frozen=True)
 class _Cookie:
@@ -79,7 +82,7 @@ class CookieJar:
         return _path_matches(path.partition("?")[0], cookie.path) and (self._secure or not cookie.secure)
 
     def _drop_expired(self) -> None:
-        now = self._now()
+        now = self._now() + _RESOLUTION
         for key, cookie in list(self._cookies.items()):
             if cookie.expires is not None and cookie.expires <= now:
                 del self._cookies[key]

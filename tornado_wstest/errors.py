@@ -65,6 +65,7 @@ class UnexpectedMessage(WSTestFailure):
     """
 
     message: str | bytes | None = None
+    advice: str = ""
 
 
 class ConnectionClosed(WSTestFailure):
@@ -98,7 +99,13 @@ class BroadcastMismatch(WSTestFailure):
 
 
 class ScenarioFailed(WSTestFailure):
-    """A step of a scenario did not go as declared."""
+    """A step of a scenario did not go as declared.
+
+    ``client`` is whose it was, ``step`` its number (from 1), ``why`` what happened there.
+    """
+
+    step: int = 0
+    why: str = ""
 
 
 class ServerError(WSTestFailure):

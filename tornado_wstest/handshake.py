@@ -19,7 +19,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .codec import UNDECODABLE, Message
+from .codec import Message
 from .errors import ConnectionClosed, HandshakeFailed, MessageTimeout, UnexpectedMessage, UsageError
 from .matching import Expected, check_expected, describe
 from .text import elide, plural, show
@@ -97,8 +97,7 @@ class discard_until(_Step):
 
     async def _run(self, client: "WebSocketTestClient", kwargs: Mapping[str, Any]) -> Any:
         messages = await client.receive_until(self.expected)
-        value = client.codec.to_value(messages[-1])
-        return messages[-1] if value is UNDECODABLE else value
+        return client.codec.to_value_or_message(messages[-1])
 
 
 class discard_all(_Step):

@@ -15,7 +15,7 @@ from .matching import Expected, matches
 from .simulation.settle import Settling
 from .transcript import Event
 
-__all__ = ["NOT_YET", "Inbox", "NotYet", "Received", "TimedOut", "assign"]
+__all__ = ["NOT_YET", "Inbox", "NotYet", "Received", "TimedOut", "assign", "fitting"]
 
 T = TypeVar("T")
 
@@ -155,3 +155,12 @@ def assign(candidates: Sequence[Received], expected: Sequence[Expected]) -> list
         if not place_candidate(index, set()):
             return None
     return owner
+
+
+def fitting(candidates: Sequence[Received], expected: Sequence[Expected]) -> list[Received]:
+    """Leave out the candidates that find no expectation of their own, those that came first going first."""
+    found: list[Received] = []
+    for candidate in candidates:
+        if assign([*found, candidate], expected) is not None:
+            found.append(candidate)
+    return found

@@ -24,7 +24,6 @@ from .cookies import CookieJar
 from .errors import UsageError
 from .opening import Opening
 from .request import check_cookies, check_headers, check_pairs, check_path, cookie_header, join_headers
-from .server import AppServer
 from .text import nearest, show
 
 __all__ = ["Session"]
@@ -37,11 +36,21 @@ _SENDS_A_BODY = ("POST", "PUT", "PATCH")
 _OF_A_BODY = ("Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding")
 
 
+class _Server(Protocol):
+    """What a session needs of an `AppServer`."""
+
+    @property
+    def app(self) -> Any: ...
+    @property
+    def protocol(self) -> str: ...
+    def url(self, path: str) -> str: ...
+
+
 class _Tester(Protocol):
     """What a session needs of a `WebSocketTester`."""
 
-    server: AppServer
-
+    @property
+    def server(self) -> _Server: ...
     async def fetch(self, path: str, *, method: str = "GET", **options: Any) -> HTTPResponse: ...
     def connect(self, path: str | None = None, **options: Any) -> Coroutine[Any, Any, WebSocketClientConnection]: ...
     def client(self, path: str | None = None, **options: Any) -> Opening[WebSocketTestClient]: ...

@@ -3,7 +3,7 @@
 import unittest
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tornado.httpclient import HTTPResponse
 from tornado.httpserver import HTTPServer
@@ -35,6 +35,7 @@ from .lifecycle import (
 from .matching import Expected
 from .opening import Opening
 from .patience import DEFAULT_GRACE
+from .scenario import Scenario
 from .server import AppServer
 from .session import Session
 from .simulation.clock import Clock
@@ -274,9 +275,10 @@ class WebSocketTestMixin(_Base):
         """Take the messages that a block caused. See `WebSocketTester.capture_messages`."""
         return tester_of(self).capture_messages()
 
-    def play(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Declared conversations: not in this release."""
-        tester_of(self).play(*args, **kwargs)
+    async def play(self, *scenarios: Scenario, timeout: float | None = None) -> None:
+        """Play the conversations of several users, all at once. See `WebSocketTester.play`."""
+        __tracebackhide__ = True
+        await tester_of(self).play(*scenarios, timeout=timeout)
 
     # Life
 

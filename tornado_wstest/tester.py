@@ -24,7 +24,9 @@ from .handshake import Handshake, check_handshake
 from .matching import Expected
 from .opening import Opening
 from .patience import AN_HOUR, DEFAULT_GRACE, Patience, default_timeout
+from .playing import Play
 from .request import HandshakeRequest, build_request, check_path, check_seconds, check_timeout
+from .scenario import Scenario
 from .server import App, AppServer
 from .session import Session
 from .simulation.clock import Clock
@@ -506,7 +508,7 @@ class WebSocketTester:
         """
         return CapturedMessages(self._alive(), self.settle)
 
-    # What comes later
+    # Users
 
     def session(
         self,
@@ -532,9 +534,21 @@ class WebSocketTester:
         self._alive()
         return Session(self, name, cookies=cookies, signed_cookies=signed_cookies, headers=headers, now=self._now)
 
-    def play(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Declared conversations: not there yet."""
-        _not_yet("play() (declared conversations)")
+    async def play(self, *scenarios: Scenario, timeout: float | None = None) -> None:
+        """Play the conversations of several users, all at once. See `Scenario`.
+
+        ::
+
+            await wstest.play(rob, ann)
+
+        Raises `ScenarioFailed`, with whose step failed, why, and where the others were; `UsageError` for
+        scenarios that cannot be played: two of one name, one without steps, a mark that nobody sets.
+
+        :arg timeout: seconds for the whole play; by default twice as long as a wait, and what the scenarios
+            `wait` in between. Under virtual time it ends by default when nothing can happen
+        """
+        __tracebackhide__ = True
+        await Play(self.session, self._alive(), scenarios, timeout).run()
 
     @property
     def network(self) -> NoReturn:

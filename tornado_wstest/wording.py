@@ -88,6 +88,7 @@ def mismatch(name: str, expected: Expected, received: Received, inbox: Inbox) ->
         ),
         client=name,
         message=received.message,
+        advice=advice,
     )
 
 
