@@ -1,0 +1,48 @@
+"""The applications in ``examples/``: their tests run in their own folder, as their README says it."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def run_tests(folder):
+    """Run what a user runs in an example's folder; returns the process that has ended."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "tornado.testing", "discover"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+class ExamplesTest(unittest.TestCase):
+    """Each example is whole, and its tests pass without a line on any log that is not Tornado's list of requests."""
+
+    def assert_passes(self, name, at_least):
+        """The tests of ``examples/<name>`` are found, and pass."""
+        process = run_tests(ROOT / "examples" / name)
+        self.assertEqual(process.returncode, 0, process.stderr)
+        ran = re.search(r"^Ran (\d+) tests", process.stderr, re.MULTILINE)
+        self.assertGreaterEqual(int(ran[1]), at_least)
+        self.assertNotRegex(process.stderr, r"(?m)^\.*\[E |Traceback")
+
+    def test_echo(self):
+        """A greeting, an echo, a login of several messages."""
+        self.assert_passes("echo", at_least=7)
+
+    def test_chat(self):
+        """Rooms, logins, presence."""
+        self.assert_passes("chat", at_least=15)
+
+    def test_every_example_is_run(self):
+        """A new example has a test above."""
+        names = {folder.name for folder in (ROOT / "examples").iterdir() if folder.is_dir()}
+        self.assertEqual({name for name in names if not hasattr(self, f"test_{name}")} - {"__pycache__"}, set())
