@@ -92,6 +92,36 @@ class DoormanHandler(RoomHandler):
         self.close(4003, "members only")
 
 
+class HallHandler(RoomHandler):
+    """Tells everyone in the hall, as a broken handler would: ``twice bob hi``, ``not bob hi``, ``all hi``, ..."""
+
+    def open(self):
+        self.name = self.get_argument("name")
+        self.settings.setdefault("hall", {})[self.name] = self
+
+    def on_close(self):
+        del self.settings["hall"][self.name]
+
+    def do_all(self, text):
+        for person in self.settings["hall"].values():
+            person.write_message({"said": text})
+
+    def do_twice(self, name_and_text):
+        name, _, text = name_and_text.partition(" ")
+        self.do_all(text)
+        self.settings["hall"][name].write_message({"said": text})
+
+    def do_not(self, name_and_text):
+        name, _, text = name_and_text.partition(" ")
+        for person in self.settings["hall"].values():
+            if person.name != name:
+                person.write_message({"said": text})
+
+    def do_confirm(self, text):
+        self.do_all(text)
+        self.write_message({"confirmed": text})
+
+
 class BrokenHandler(RoomHandler):
     """Cannot open."""
 
@@ -131,6 +161,7 @@ class RoomTestCase(WebSocketTestCase):
                 ("/room", RoomHandler),
                 ("/greeting", GreetingHandler),
                 ("/doorman", DoormanHandler),
+                ("/hall", HallHandler),
                 ("/broken", BrokenHandler),
                 ("/refusing", RefusingHandler),
                 ("/slow", SlowHandler),
@@ -542,6 +573,36 @@ class CloseTest(FailureTextTestCase):
             await client.expect_closed(4003)
 
         self.assert_text(test, ws_timeout=0.1)
+
+
+class BroadcastTest(FailureTextTestCase):
+    """A message did not reach exactly those whom it should."""
+
+    def assert_broadcast_text(self, command, to=("ann", "bob", "eve"), **options):
+        """Ann sends ``command``, and what is printed is what the file has; over memory, so that the order is fixed."""
+
+        async def test(self):
+            users = await self.ws_clients({name: {"query": {"name": name}} for name in ("ann", "bob", "eve")}, "/hall")
+            async with self.expect_broadcast({"said": "hi"}, to=[users[name] for name in to], **options):
+                await users["ann"].send(command)
+
+        self.assert_text(test, ws_transport="memory")
+
+    def test_broadcast_that_tells_one_twice(self):
+        """Who got it too often, and how often."""
+        self.assert_broadcast_text("twice bob hi")
+
+    def test_broadcast_that_forgets_one(self):
+        """Who did not get it."""
+        self.assert_broadcast_text("not eve hi")
+
+    def test_broadcast_that_tells_a_stranger(self):
+        """Who got it that should not."""
+        self.assert_broadcast_text("all hi", to=("ann", "bob"))
+
+    def test_broadcast_with_a_message_of_another_kind(self):
+        """What else came, and to whom."""
+        self.assert_broadcast_text("confirm hi", only=True)
 
 
 class ServerErrorTest(FailureTextTestCase):
