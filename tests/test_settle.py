@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import unittest
+import unittest.mock
 
 from tornado.concurrent import run_on_executor
 from tornado.ioloop import IOLoop
@@ -97,6 +98,12 @@ class SettleTest(SettleTestCase):
         self.assertTrue(task.done())
 
 
+def wait_until(predicate):
+    """Block until another thread has done something."""
+    while not predicate():
+        time.sleep(0.0001)
+
+
 class JobTest(SettleTestCase):
     """Jobs in executors, however they were submitted."""
 
@@ -117,6 +124,12 @@ class JobTest(SettleTestCase):
 
     async def collect(self, awaitable):
         self.results.append(await awaitable)
+
+    async def with_work_after(self, awaitable):
+        result = await awaitable
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return result
 
     async def assert_settles_after(self, awaitable):
         task = asyncio.ensure_future(self.collect(awaitable))
@@ -146,6 +159,21 @@ class JobTest(SettleTestCase):
     async def test_a_job_of_an_executor_of_the_apps_own_class(self):
         """An executor class with a submit of its own is seen, and counted once."""
         await self.assert_settles_after(asyncio.wrap_future(OwnExecutor(1).submit(self.work)))
+
+    async def test_a_job_that_ends_between_two_looks(self):
+        """A job that ends just when the selector has been asked has its result still under way."""
+        go = concurrent.futures.Future()
+        settling = self.ws_server.settling
+        let_waiters_go = settling.selector._let_waiters_go
+
+        def let_it_end_first(*args):
+            if not go.done():
+                go.set_result("done")
+                wait_until(lambda: not settling._jobs)
+            return let_waiters_go(*args)
+
+        with unittest.mock.patch.object(settling.selector, "_let_waiters_go", let_it_end_first):
+            await self.assert_settles_after(self.with_work_after(self.loop.run_in_executor(self.executor, go.result)))
 
     async def test_a_job_that_does_not_end(self):
         """A job that outlasts the time-out is named."""

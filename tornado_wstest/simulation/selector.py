@@ -198,6 +198,8 @@ class WatchingSelector:
 
     def _select_at_rest(self, timeout: float | None) -> Events:
         """The loop would sleep: is the app at rest, and what happens then?"""
+        # Asked first: a job that ends between the two looks has its result in the selector by then.
+        has_jobs = bool(self._jobs)
         events = self._real.select(0) or self._real.select(0)
         if events:
             self._note_foreign(events)
@@ -207,10 +209,10 @@ class WatchingSelector:
         now = time.monotonic()
         if self._quiet_since is None:
             self._quiet_since = now
-        patience = self._let_waiters_go(now)
+        patience = self._let_waiters_go(now, has_jobs)
         if patience is not None and patience <= 0:
             return []
-        if patience is None and self.clock is not None and not self._jobs:
+        if patience is None and self.clock is not None and not has_jobs:
             patience = self._let_time_pass(now, timeout)
             if patience <= 0:
                 return []
@@ -224,13 +226,13 @@ class WatchingSelector:
         self._note_foreign(events)
         return events
 
-    def _let_waiters_go(self, now: float) -> float | None:
+    def _let_waiters_go(self, now: float, has_jobs: bool) -> float | None:
         """Let those go on for whom the app has settled; return how long to sleep for the others, None for none."""
         waiters = [waiter for waiter in self._waiters if not waiter.future.done()]
         if not waiters:
             return 0 if self._waiters else None
         patience = min(waiter.deadline for waiter in waiters) - now
-        if self._jobs:
+        if has_jobs:
             return patience
         is_foreign = bool(self._foreign)
         for waiter in waiters:
