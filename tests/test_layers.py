@@ -12,6 +12,9 @@ LAYERS = """
     errors
     codec frames
     matching
+    layout volatile
+    recorded_message
+    recorded
     transcript
     simulation.tasks
     simulation.jobs simulation.descriptors

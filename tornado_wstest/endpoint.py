@@ -57,6 +57,16 @@ class Surroundings:
     listeners: list[Callable[[Any, Received], None]] = dataclasses.field(default_factory=list)
     """Who hears of each message that arrives, with the client that got it."""
 
+    async def settle(self, timeout: float | None = None) -> None:
+        """Let the app settle, and let the transcript know.
+
+        :arg timeout: real seconds; by default as many as the app gets
+        """
+        __tracebackhide__ = True
+        seconds = self.patience if timeout is None else check_timeout(timeout)
+        await self.settling.settle(timeout=seconds, grace=self.grace)
+        self.transcript.note_rest()
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -218,8 +228,7 @@ class Endpoint:
     async def settle(self, timeout: float | None) -> None:
         """Let the app settle."""
         __tracebackhide__ = True
-        seconds = self.around.patience if timeout is None else check_timeout(timeout)
-        await self.around.settling.settle(timeout=seconds, grace=self.around.grace)
+        await self.around.settle(timeout)
 
     async def flush(self, future: "asyncio.Future[None]", timeout: float | None, sent: str) -> None:
         """Wait until the kernel has taken what was written."""

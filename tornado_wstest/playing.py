@@ -129,7 +129,9 @@ class Play:
 
     def look_for_deadlock(self) -> None:
         """Let someone fail if everyone who is not through waits for a mark."""
-        if all(user.is_through or user in self._waiting for user in self.users) and self._waiting:
+        # Whose mark has just been set still waits for its turn, but is free to go on.
+        stuck = {user for user, (_, future) in self._waiting.items() if not future.done()}
+        if stuck and all(user.is_through or user in stuck for user in self.users):
             missing = {mark: sorted(self._due[mark]) for marks, _ in self._waiting.values() for mark in marks}
             lines = [f"  {mark!r} is to be set by {_listed(names)}" for mark, names in missing.items() if names]
             future = next(future for _, future in self._waiting.values())
@@ -274,6 +276,10 @@ class _User:
 
     async def _wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    async def _settle(self) -> None:
+        __tracebackhide__ = True
+        await self._play.around.settle()
 
     async def _mark(self, name: str) -> None:
         self._play.around.transcript.mark(name, client=self.name)

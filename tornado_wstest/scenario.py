@@ -15,7 +15,7 @@ from .text import elide, show
 
 __all__ = ["NOTHING", "Scenario", "Step"]
 
-_UNCONNECTED = ("after", "mark", "wait", "fetch")
+_UNCONNECTED = ("after", "mark", "wait", "settle", "fetch")
 """Steps that need no connection."""
 _ENDS = ("close", "expect_closed")
 
@@ -203,6 +203,15 @@ class Scenario:
         """Let so many seconds pass, by the test's clock. To wait for another user there is `after`."""
         check_seconds(seconds)
         return self._with("wait", seconds)
+
+    def settle(self) -> "Scenario":
+        """Let the app settle: what was sent so far has been processed, though nobody is told of it.
+
+        ::
+
+            .send({"do": "write this down"}).settle().mark("it is written")
+        """
+        return self._with("settle")
 
     def mark(self, name: str) -> "Scenario":
         """This user has come so far: those go on who wait `after` this mark.

@@ -432,6 +432,7 @@ class WebSocketTester:
         here = self._alive()
         seconds = self._patience if timeout is None else check_timeout(timeout)
         await here.settling.settle(timeout=seconds, grace=self.grace)
+        self.transcript.note_rest()
 
     async def until(self, predicate: Callable[[], Any], *, timeout: float | None = None) -> Any:
         """Return when ``predicate()`` is true of the app's own state, with what it returned.

@@ -6,11 +6,13 @@ remembers and draws; who writes into it is the business of the clients and of th
 
 import os
 import re
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, overload
 
 from .errors import UsageError
+from .recorded import as_scenario
 from .text import elide, is_library, one_line, show, show_error
 
 __all__ = ["KINDS", "Event", "Transcript", "mask_headers", "mask_query"]
@@ -60,6 +62,8 @@ class Transcript(Sequence[Event]):
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._events: list[Event] = []
+        self._rests: set[int] = set()
+        """After how many events the app is known to have settled."""
 
     def record(self, client: str, kind: str, payload: Any = None, *, outgoing: bool = False) -> Event:
         """Append an event that happens now, and return it."""
@@ -76,11 +80,39 @@ class Transcript(Sequence[Event]):
                 break
         return renamed
 
+    def note_rest(self) -> None:
+        """Note that the app has settled."""
+        self._rests.add(len(self._events))
+
     def mark(self, text: str, *, client: str = "") -> Event:
         """Leave a note of the test's own between the events."""
         if not isinstance(text, str):
             raise UsageError(f"a mark is a str, not {show(text)}")
         return self.record(client, "mark", text)
+
+    def as_scenario(self) -> str:
+        """Return Python code that plays this conversation again: a `Scenario` for each connection.
+
+        ::
+
+            print(self.transcript.as_scenario())
+
+        What was sent is sent, what came is expected, in an order that marks keep where users depend on each
+        other. Ids, times and tokens that the server made up are matchers at the top of the code (``UUID``,
+        ``is_timestamp``, ...), to be widened where they are too narrow; one that the client sends back at once
+        is taken from the message that came. The code is laid out as formatters do it, in lines of up to 100
+        characters where it can be.
+
+        Objects and arrays in JSON are written as values; any other message stands as it is. Let the app settle
+        before, and between what two users send: what is sent into the same moment may be taken in either order.
+        Read what you keep: messages are not masked. Not in a transcript, and so not in the code,
+        are HTTP requests, the values of headers and secret query parameters (a comment says where to fill them
+        in), subprotocols, pauses (``wait``), and the messages of plain connections. Query and headers that all
+        clients share (`get_ws_options`) stand in the code, too, and would be sent twice.
+
+        Raises `UsageError` if there is no connection to replay.
+        """
+        return as_scenario(self._events, lambda event: isinstance(event, _Outgoing), self._rests, time.time())
 
     def __len__(self) -> int:
         return len(self._events)
