@@ -18,7 +18,17 @@ from tornado.testing import gen_test
 from tornado.web import Application, HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 
-from tornado_wstest import WebSocketTestCase, containing, discard, discard_all, discard_until, exchange, field, sequence
+from tornado_wstest import (
+    Scenario,
+    WebSocketTestCase,
+    containing,
+    discard,
+    discard_all,
+    discard_until,
+    exchange,
+    field,
+    sequence,
+)
 
 FOLDER = pathlib.Path(__file__).parent / "failures"
 
@@ -864,6 +874,107 @@ class TranscriptTest(FailureTextTestCase):
             self.fail("as it should")
 
         self.assert_text(test)
+
+
+class ScenarioTest(FailureTextTestCase):
+    """A play that fails: whose step, why, and where the others were."""
+
+    ANN = Scenario("/room", name="ann")
+    BOB = Scenario("/room", name="bob").send("say hello").expect("hello").mark("bob is in")
+
+    def assert_play(self, *scenarios, timeout=None, **attributes):
+        """What is printed of a play that fails is what the file has."""
+
+        async def test(self):
+            await self.play(*scenarios, timeout=timeout)
+
+        self.assert_text(test, **attributes)
+
+    def test_play_wrong_message(self):
+        """Another message came than the one expected."""
+        self.assert_play(self.ANN.send("join ann").expect({"type": "joined", "user": "bob"}), self.BOB.expect("bye"))
+
+    def test_play_in_any_order_with_a_stranger(self):
+        """A message came that fits none of those expected."""
+        self.assert_play(self.ANN.send("join ann").expect_in_any_order("hello", containing(type="count")))
+
+    def test_play_nothing_but_something(self):
+        """A message came where none should."""
+        self.assert_play(self.ANN.send("say hello").expect_nothing())
+
+    def test_play_timeout(self):
+        """Nothing came in time, and another user waited for the one who failed."""
+        self.assert_play(self.ANN.expect("hello").mark("ann is in"), self.BOB.after("ann is in"), ws_timeout=0.1)
+
+    def test_play_timeout_while_others_are_ignored(self):
+        """What came was not it."""
+        ann = Scenario("/room", name="ann", ignore_others=True)
+        self.assert_play(ann.send("join ann").expect("hello"), ws_timeout=0.1)
+
+    def test_play_unread_messages(self):
+        """A message that no step has taken."""
+        self.assert_play(self.ANN.send("join ann").expect(containing(type="joined")))
+
+    def test_play_crash(self):
+        """A handler raised."""
+        self.assert_play(self.ANN.after("bob is in").send("crash den").expect("hello"), self.BOB.expect("bye"))
+
+    def test_play_closed(self):
+        """The server closed while a message was expected."""
+        self.assert_play(self.ANN.send("close 4001 who are you").expect("hello"))
+
+    def test_play_closed_after_the_last_step(self):
+        """The server closed where no step expects it."""
+        self.assert_play(self.ANN.send("close 4001 who are you"))
+
+    def test_play_refused(self):
+        """A user could not connect."""
+        self.assert_play(Scenario("/refusing", name="ann").send("say hello"))
+
+    def test_play_handshake(self):
+        """A user's handshake did not go through."""
+        self.assert_play(Scenario("/doorman", name="ann", handshake=discard(2)).send("say hello"))
+
+    def test_play_marks_of_each_other(self):
+        """Nobody can go on."""
+        bob = Scenario("/room", name="bob").after("ann is in").mark("bob is in")
+        self.assert_play(self.ANN.after("bob is in").mark("ann is in"), bob)
+
+    def test_play_mark_that_nobody_sets(self):
+        """A mark is not there."""
+        self.assert_play(self.ANN.after("bob in"), self.BOB)
+
+    def test_play_that_takes_too_long(self):
+        """The time of the whole play is up."""
+        self.assert_play(self.ANN.wait(60), self.BOB.expect("bye"), timeout=0.1)
+
+    def test_play_nothing_can_happen(self):
+        """Under virtual time, nothing is left that could happen."""
+        self.assert_play(self.ANN.expect("hello").mark("ann is in"), self.BOB.after("ann is in"), ws_virtual_time=True)
+
+    def test_play_function_that_raised(self):
+        """A function of the test's raised."""
+
+        def choose(value):
+            return value["colour"]
+
+        self.assert_play(self.ANN.send("join ann").expect(containing(type="joined"), then=choose))
+
+    def test_play_function_that_returned_nothing(self):
+        """A function of the test's has forgotten to return."""
+        self.assert_play(self.ANN.send("say hello").expect("hello", then=lambda value: None))
+
+    def test_play_what_cannot_be_sent(self):
+        """A value that is no message."""
+        self.assert_play(self.BOB, self.ANN.send("say hello").expect("hello", then={1}))
+
+    def test_play_page_with_another_status(self):
+        """A page is not there."""
+        self.assert_play(self.ANN.fetch("/nowhere"))
+
+    def test_play_page_without_an_answer(self):
+        """A page never comes."""
+        self.assert_play(self.ANN.fetch("/slow-page"), ws_timeout=0.1)
 
 
 class FilesTest(unittest.TestCase):

@@ -10,6 +10,16 @@ PAGES = pathlib.Path(__file__).parent.parent / "docs" / "howto"
 PAGE = PAGES / "codecs.rst"
 
 
+CONVERSATION = """
+from tests.apps.article import make_app
+from tornado_wstest import Scenario, WebSocketTestCase
+class ConversationTest(WebSocketTestCase):
+    def get_app(self):
+        return make_app()
+    async def test_it(self):
+"""
+
+
 def examples(page=PAGE):
     """Return the Python code below each heading of a page, with its line breaks in place."""
     found = {}
@@ -87,6 +97,17 @@ class PagesTest(unittest.TestCase):
         result = run(code, page)
         self.assertEqual([text for _, text in result.errors + result.failures], [])
         self.assertEqual(result.testsRun, 2)
+
+    def test_the_conversation_of_the_readme_passes(self):
+        """The declared conversation goes as it stands there, and fails as it is shown there."""
+        page = PAGES.parent.parent / "README.rst"
+        (code,) = examples(page)["Declared conversations"]
+        self.assertEqual(run(CONVERSATION + textwrap.indent(code, 8 * " "), page).failures, [])
+        wrong = code.replace('"rob: hello, ann"})\n    .expect', '"rob: hi, ann"})\n    .expect')
+        failing = run(CONVERSATION + textwrap.indent(wrong, 8 * " "), page)
+        ((_, text),) = failing.failures
+        (shown,) = re.findall(r"::\n\n((?:    .*\n)+)\n``await play", page.read_text("utf-8"))
+        self.assertIn(textwrap.dedent(shown), text)
 
     def test_every_example_of_every_page_passes(self):
         """Each example defines test cases, and all their tests pass."""

@@ -23,7 +23,8 @@ LAYERS = """
     simulation.clock simulation.limits
     cookies
     request
-    handshake scenario
+    handshake
+    scenario
     watch
     hooks
     server

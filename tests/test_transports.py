@@ -1,12 +1,12 @@
-"""The client's and the handshakes' tests, over each transport, in real and in virtual time.
+"""The client's, the handshakes' and the scenarios' tests, over each transport, in real and in virtual time.
 
-One set of tests: what `tests.test_client` and `tests.test_handshake` say over TCP in real time holds over
-memory and under virtual time as well.
+One set of tests: what `tests.test_client`, `tests.test_handshake` and `tests.test_playing` say over TCP in real time
+holds over memory and under virtual time as well.
 """
 
 import unittest
 
-from tests import test_client, test_handshake
+from tests import test_client, test_handshake, test_playing
 from tornado_wstest import WebSocketTestCase
 
 COMBINATIONS = {
@@ -17,7 +17,7 @@ COMBINATIONS = {
 
 
 def _test_cases():
-    for module in (test_client, test_handshake):
+    for module in (test_client, test_handshake, test_playing):
         for cls in list(vars(module).values()):
             is_ours = isinstance(cls, type) and issubclass(cls, WebSocketTestCase) and cls.__module__ == module.__name__
             if is_ours and any(name.startswith("test") for name in dir(cls)):
@@ -35,6 +35,6 @@ class CombinationsTest(unittest.TestCase):
     """What this module is made of."""
 
     def test_every_test_is_there_three_times_more(self):
-        """Each test case of the two suites has its three siblings here."""
+        """Each test case of the three suites has its three siblings here."""
         ours = [value for value in globals().values() if isinstance(value, type) and hasattr(value, "ws_transport")]
         self.assertEqual(len(ours) - 1, 3 * len(list(_test_cases())))

@@ -18,7 +18,7 @@ from .frames import encode_frame
 from .handshake import run_handshake
 from .inbox import NOT_YET, NotYet, Received, assign, fitting
 from .matching import Expected, check_expected, describe
-from .request import check_seconds, check_timeout
+from .request import check_close, check_seconds, check_timeout
 from .text import plural, show
 from .transcript import Event
 from .wire import Wire
@@ -41,7 +41,6 @@ __unittest = True
 T = TypeVar("T")
 
 _ENDED_WELL = (1000, 1001, 1005)
-_NEVER_SENT = (1005, 1006, 1015)
 _NO_OPTIONS = ("timeout", "codec", "handshake", "handshake_kwargs")
 
 
@@ -386,7 +385,7 @@ class WebSocketTestClient:
         None for a close frame without one.
         """
         __tracebackhide__ = True
-        _check_close(code, reason)
+        check_close(code, reason)
         await self._end.close(lambda wire: wire.close(code, reason or None), close_text(code, reason), timeout)
 
     async def abort(self, *, timeout: float | None = None) -> None:
@@ -630,10 +629,10 @@ class WebSocketTestClient:
         """Does the test know that the connection is closed: by its own doing, or by `expect_closed`?"""
         return self._end.ending_is_known
 
-    async def settle(self) -> None:
+    async def settle(self, *, timeout: float | None = None) -> None:
         """Let the app settle."""
         __tracebackhide__ = True
-        await self._end.settle(None)
+        await self._end.settle(timeout)
         self._end.raise_failure()
 
     def silence(self) -> None:
@@ -675,14 +674,3 @@ class WebSocketTestClient:
         if self._end.in_handshake:
             self._taken_in_handshake.append(received.message)
         return received
-
-
-def _check_close(code: object, reason: object) -> None:
-    if code is not None and (type(code) is not int or not 1000 <= code <= 4999 or code in _NEVER_SENT):
-        raise UsageError(
-            f"a close code is a number from 1000 to 4999 that a peer may send, not {show(code)}\nsend_frame() sends any"
-        )
-    if not isinstance(reason, str) or len(reason.encode()) > 123:
-        raise UsageError(f"a close reason is a str of up to 123 bytes, not {show(reason)}")
-    if reason and code is None:
-        raise UsageError("a close reason needs a code")

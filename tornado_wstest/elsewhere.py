@@ -24,7 +24,7 @@ from .session import Session
 from .simulation.settle import Settling
 from .text import show
 from .transcript import Transcript
-from .wire import LoopResolver
+from .wire import LoopResolver, fetch
 
 __all__ = ["connect", "play"]
 
@@ -64,7 +64,7 @@ async def play(*scenarios: Scenario, url: str, timeout: float | None = None) -> 
     __tracebackhide__ = True
     _check_url("play", url)
     async with _Elsewhere(url, default_timeout()) as there:
-        await Play(there.session, there.around, scenarios, timeout).run()
+        await Play(there.session, there.around, scenarios, timeout, prefix=there.prefix).run()
 
 
 @contextlib.asynccontextmanager
@@ -85,7 +85,7 @@ class _Elsewhere:
     def __init__(self, url: str, timeout: float) -> None:
         parts = urlsplit(url)
         self._ws_base = f"{parts.scheme}://{parts.netloc}"
-        self._path = parts.path.rstrip("/")
+        self.prefix = parts.path.rstrip("/")
         self._whole_path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._numbers = itertools.count(1)
         self._clients: list[WebSocketTestClient] = []
@@ -111,7 +111,7 @@ class _Elsewhere:
 
     async def __aexit__(self, exc_type: object, exc: BaseException | None, tb: object) -> None:
         __tracebackhide__ = True
-        if isinstance(exc, Exception):
+        if exc is not None and self.around.transcript:
             unread = [event for client in self._clients for event in client.unread_events()]
             first = getattr(exc, "client", None) or (self._clients[0].name if self._clients else None)
             exc.add_note(self.around.transcript.render(first=first, unread=unread))
@@ -129,7 +129,7 @@ class _Elsewhere:
 
     def url(self, path: str) -> str:
         """Return the HTTP URL of a path."""
-        return f"{self.protocol}{self._ws_base[self._ws_base.index(':') :]}{self._path}{path}"
+        return f"{self.protocol}{self._ws_base[self._ws_base.index(':') :]}{path}"
 
     def client(
         self,
@@ -151,9 +151,10 @@ class _Elsewhere:
         """Fetch a path over HTTP."""
         if self._http_client is None:
             self._http_client = SimpleAsyncHTTPClient(force_instance=True, max_clients=10_000)
-        seconds = self.around.timeout or 0
-        options = {"connect_timeout": seconds, "request_timeout": seconds, **options}
-        return await self._http_client.fetch(self.url(path), method=method, raise_error=raise_error, **options)
+        timeout = self.around.timeout
+        return await fetch(
+            self._http_client, self.url(path), path, method=method, timeout=timeout, raise_error=raise_error, **options
+        )
 
     def session(self, name: str | None = None, **options: Any) -> Session:
         """One user, whose cookies HTTP requests and websockets share. See `Session`."""
@@ -164,8 +165,7 @@ class _Elsewhere:
         return asyncio.get_running_loop().time() - self._started_at
 
     def _plan(self, path: str | None, options: Mapping[str, Any]) -> tuple[str, HandshakeRequest]:
-        whole = self._whole_path if path is None else self._path + check_path(path)
-        request = build_request(check_path(whole), {}, options, callbacks=False)
+        request = build_request(check_path(path or self._whole_path), {}, options, callbacks=False)
         return self._ws_base + request.path, request
 
     async def _open(self, client: WebSocketTestClient, plan: Plan) -> WebSocketTestClient:

@@ -282,15 +282,17 @@ class Endpoint:
         caught = self.around.server.watch.first_of(self.served) if self.around.server is not None else None
         by_us = " by the test" if self.closed_by_test else ""
         because = f"\n{caught}" if caught is not None else ""
+        advice = f"if it should close: await client.expect_closed({code})"
         unread = f"\n{plural(len(self.inbox), 'message')} unread" if len(self.inbox) else ""
         if caught is None and not self.ending_is_known:
-            because = f"\nif it should close: await client.expect_closed({code})"
+            because = f"\n{advice}"
         error = ConnectionClosed(
             f"{self.name} {wanted}, but the connection was closed{by_us} with {close_text(code, reason)}"
             f"{because}{unread}",
             client=self.name,
             code=code,
             reason=reason,
+            advice=advice,
         )
         error.__cause__ = caught.exception if caught is not None else None
         return error

@@ -47,6 +47,9 @@ class WSTestFailure(AssertionError):
     ``client`` is the name of the client whose call failed, where there is one.
     """
 
+    advice: str = ""
+    """The part of the text that says what a client could do instead, if a scenario cannot do the same."""
+
     def __init__(self, text: str = "", *, client: str | None = None, **details: Any) -> None:
         super().__init__(text)
         self.client = client
@@ -65,7 +68,6 @@ class UnexpectedMessage(WSTestFailure):
     """
 
     message: str | bytes | None = None
-    advice: str = ""
 
 
 class ConnectionClosed(WSTestFailure):

@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tornado.httpclient import HTTPClientError, HTTPResponse
@@ -10,7 +10,7 @@ from tornado.httpclient import HTTPClientError, HTTPResponse
 from .client import WebSocketTestClient
 from .codec import Codec
 from .endpoint import Surroundings
-from .errors import ScenarioFailed, UnexpectedMessage, UsageError, WSTestFailure
+from .errors import ConnectionClosed, ScenarioFailed, UnexpectedMessage, UsageError, WSTestFailure
 from .matching import Expected
 from .request import check_timeout
 from .scenario import NOTHING, Scenario, Step
@@ -22,8 +22,14 @@ __all__ = ["Play"]
 __unittest = True
 
 _MOST_USERS = 8
-_OF_THE_CLIENT = ("timeout", "codec", "handshake", "handshake_kwargs")
 _OF_THE_USER = ("headers", "cookies", "signed_cookies")
+_ADVICE = {
+    "expect": "expect_in_any_order() takes them in any order; ignore() or ignore_others=True pass others over",
+    "expect_in_any_order": "expect() it, too, or pass it over with ignore() or ignore_others=True",
+    "expect_nothing": "if it is welcome, expect() it before, or ignore() its kind",
+    "expect_closed": "if it is welcome, expect() it before, or ignore() its kind",
+}
+"""What a step can do about a message that it does not expect; a client has other means."""
 
 
 class Play:
@@ -31,6 +37,7 @@ class Play:
 
     :arg new_session: makes the session of a user
     :arg timeout: seconds for the whole play; by default twice as long as a wait, and what the scenarios `wait`
+    :arg prefix: stands before each path of the scenarios
     """
 
     def __init__(
@@ -39,50 +46,63 @@ class Play:
         around: Surroundings,
         scenarios: Sequence[Scenario],
         timeout: float | None,
+        prefix: str = "",
     ) -> None:
         if not scenarios or not all(isinstance(scenario, Scenario) for scenario in scenarios):
-            raise UsageError(f"play() takes one Scenario or more, not {show(scenarios)}")
-        _check_names(scenarios)
-        _check_marks(scenarios)
+            raise UsageError(f"play() takes one Scenario or more, not {show(scenarios)}: play(rob, ann)")
+        named = _named(scenarios)
+        _check_marks(named)
         self.around = around
-        self.users = [
-            _User(self, new_session, scenario.name or f"user {number}", scenario)
-            for number, scenario in enumerate(scenarios, 1)
-        ]
-        self._seconds = _default_seconds(around, scenarios) if timeout is None else check_timeout(timeout)
+        self.prefix = prefix
+        self.users = [_User(self, new_session, name, scenario) for name, scenario in named.items()]
+        self.seconds = _default_seconds(around, scenarios) if timeout is None else check_timeout(timeout)
         self._due: dict[str, set[str]] = {}
         """For each mark, the users who have not come to it yet."""
         for user in self.users:
             for mark in user.scenario.marks():
                 self._due.setdefault(mark, set()).add(user.name)
-        self.failures: list[Exception] = []
+        self._failures: list[BaseException] = []
         self._waiting: dict[_User, tuple[Sequence[str], asyncio.Future[None]]] = {}
 
     async def run(self) -> None:
         """Play to the end; raise what the first user raised that failed, or `ScenarioFailed` when time is out."""
         __tracebackhide__ = True
-        tasks = [asyncio.ensure_future(user.run()) for user in self.users]
         settling = self.around.settling
-        late: asyncio.Future[None] = settling.loop.create_future()
-        timer = None if self._seconds is None else settling.call_later(self._seconds, lambda: late.set_result(None))
-        over = asyncio.ensure_future(asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION))
-        ends: list[asyncio.Future[Any]] = [over, late]
+        over: asyncio.Future[str] = settling.loop.create_future()
+
+        def end(how: str) -> None:
+            if not over.done():
+                over.set_result(how)
+
+        def look(_: object) -> None:
+            if self._failures or all(task.done() for task in tasks):
+                end("over")
+
+        tasks = [settling.loop.create_task(user.run(), name=user.name) for user in self.users]
+        for task in tasks:
+            task.add_done_callback(look)
+        timer = None if self.seconds is None else settling.call_later(self.seconds, lambda: end("late"))
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            how = await over
+            positions = self.positions()
         finally:
             if timer is not None:
                 settling.cancel(timer)
-            over.cancel()
             await self._stop(tasks)
-        if self.failures:
-            raise self.failures[0]
-        if late.done():
-            seconds = self._seconds or 0
+        if self._failures:
+            raise self._failures[0]
+        if how == "late":
             raise ScenarioFailed(
-                f"the play was not over after {seconds:g} s\n"
-                f"{self.positions()}\n"
+                f"the play was not over after {self.seconds:g} s\n"
+                f"{positions}\n"
                 "let it take longer with play(timeout=), or look into the transcript for what is missing"
             )
+        if not all(user.is_through for user in self.users):
+            raise asyncio.CancelledError  # somebody has cancelled a user: the end of the test
+
+    def fail(self, failure: BaseException) -> None:
+        """A user has failed, and with it the play."""
+        self._failures.append(failure)
 
     async def _stop(self, tasks: Iterable["asyncio.Task[None]"]) -> None:
         """Leave no task, and no client that a failed play has opened."""
@@ -119,7 +139,8 @@ class Play:
         settling = self.around.settling
         future: asyncio.Future[None] = settling.loop.create_future()
         self._waiting[user] = marks, future
-        settling.default_waits[future] = f"{user.name} waits for the mark {', '.join(map(repr, marks))}"
+        missing = ", ".join(map(repr, self._missing(marks)))
+        settling.default_waits[future] = f"{user.name} waits for the mark {missing}"
         try:
             self.look_for_deadlock()
             await future
@@ -130,13 +151,22 @@ class Play:
     def look_for_deadlock(self) -> None:
         """Let someone fail if everyone who is not through waits for a mark."""
         # Whose mark has just been set still waits for its turn, but is free to go on.
-        stuck = {user for user, (_, future) in self._waiting.items() if not future.done()}
-        if stuck and all(user.is_through or user in stuck for user in self.users):
-            missing = {mark: sorted(self._due[mark]) for marks, _ in self._waiting.values() for mark in marks}
-            lines = [f"  {mark!r} is to be set by {_listed(names)}" for mark, names in missing.items() if names]
-            future = next(future for _, future in self._waiting.values())
-            if lines and not future.done():
-                future.set_exception(ScenarioFailed("\n".join(["everyone waits for a mark", *lines])))
+        waiting = {user: wait for user, wait in self._waiting.items() if not wait[1].done()}
+        if waiting and all(user.is_through or user in waiting for user in self.users):
+            missing = {mark: sorted(self._due[mark]) for marks, _ in waiting.values() for mark in self._missing(marks)}
+            lines = [f"  {mark!r} is to be set by {_listed(names)}" for mark, names in missing.items()]
+            _, future = next(iter(waiting.values()))
+            future.set_exception(
+                ScenarioFailed(
+                    "\n".join(
+                        [
+                            "nobody can go on: each user who is not through waits for a mark",
+                            *lines,
+                            "does one of them wait after() before its own mark()?",
+                        ]
+                    )
+                )
+            )
 
     def _missing(self, marks: Sequence[str]) -> list[str]:
         return [mark for mark in marks if self._due[mark]]
@@ -155,22 +185,25 @@ class _User:
         self._is_connecting = False
         self._is_ending = False
         self._codec: Codec = scenario.options.get("codec") or play.around.codec
-        options = dict(scenario.options)
-        own = {option: options.pop(option) for option in _OF_THE_USER if option in options}
-        self._session = new_session(name, **own)
-        self._options = options
-        self._check()
+        self._path = None if scenario.path is None else play.prefix + scenario.path
+        self._options = {option: value for option, value in scenario.options.items() if option not in _OF_THE_USER}
+        own = {option: value for option, value in scenario.options.items() if option in _OF_THE_USER}
+        try:
+            self._session = new_session(name, **own)
+        except UsageError as error:
+            raise UsageError(f"{name}: {error}") from None
+        self._check_messages()
 
-    def _check(self) -> None:
-        """Raise `UsageError` for what cannot be played, before anybody connects."""
-        self._play.around.plan(
-            self.scenario.path, {name: value for name, value in self._options.items() if name not in _OF_THE_CLIENT}
-        )
+    def _check_messages(self) -> None:
+        """Raise `UsageError` for what cannot be sent, before anybody connects."""
         for index, step in enumerate(self.scenario.steps):
             self._index = index
-            sent = step.arguments[0] if step.kind == "send" else step.options.get("then", NOTHING)
+            sent = step.arguments[-1] if step.kind in ("send", "answer") else step.options.get("then", NOTHING)
             if sent is not NOTHING and not callable(sent):
-                self._encode(sent)
+                try:
+                    self._codec.to_message(sent)
+                except UsageError as error:
+                    raise self._explained(error) from error.__cause__
         self._index = 0
 
     async def run(self) -> None:
@@ -178,12 +211,12 @@ class _User:
         __tracebackhide__ = True
         try:
             await self._go()
-        except Exception as error:
-            failure = self._explained(error)
-            self._play.failures.append(failure)
-            raise failure from failure.__cause__
-        self.is_through = True
-        self._play.look_for_deadlock()
+            self.is_through = True
+            self._play.look_for_deadlock()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # pytest.fail() in a user's function is no Exception
+            self._play.fail(self._explained(error))
 
     async def _go(self) -> None:
         __tracebackhide__ = True
@@ -193,8 +226,7 @@ class _User:
                 await self._connect()
             await getattr(self, f"_{step.kind}")(*step.arguments, **step.options)
         self._is_ending = True
-        if self.client is None:
-            await self._connect()
+        await self._connect()
         await self._end()
 
     # The steps, by their names
@@ -204,13 +236,12 @@ class _User:
         if self.client is not None:
             return
         self._is_connecting = True
-        timeout = self.scenario.timeout
-        self.client = await self._session.ws_client(self.scenario.path, **{"timeout": timeout, **self._options})
+        self.client = await self._session.ws_client(self._path, timeout=self.scenario.timeout, **self._options)
         self._is_connecting = False
 
     async def _send(self, message: Any) -> None:
         __tracebackhide__ = True
-        await self._open_client.send(self._encode(message))
+        await self._open_client.send(message)
 
     async def _expect(self, expected: Expected, *, then: Any = NOTHING, timeout: float | None = None) -> None:
         __tracebackhide__ = True
@@ -258,19 +289,31 @@ class _User:
     async def _answer(self, expected: Expected, reply: Any) -> None:
         __tracebackhide__ = True
         client = self._open_client
-        client.answer(expected, reply)
+        place = self._where()
+
+        def reply_to(value: Any) -> Any:
+            try:
+                return self._message(reply, value)
+            except Exception as error:
+                error.add_note(f"raised by the reply of {place}")
+                raise
+
+        client.answer(expected, reply_to)
         for received in client.unread_like(expected):
             client.discard_received(received)
-            await self._then(reply, received.value_or_message)
+            await client.send(reply_to(received.value))
 
     async def _fetch(self, path: str, *, status: int | None = None, then: Any = NOTHING, **options: Any) -> None:
         __tracebackhide__ = True
-        response: HTTPResponse = await self._session.fetch(path, **options)
+        if self.scenario.timeout is not None:
+            options = {"connect_timeout": self.scenario.timeout, "request_timeout": self.scenario.timeout, **options}
+        response: HTTPResponse = await self._session.fetch(self._play.prefix + path, **options)
         if response.code != status and (status is not None or response.code >= 400):
             expected = status if status is not None else "a status below 400"
             raise WSTestFailure(
                 f"{path} was answered with {response.code} {response.reason}, expected {expected}\n"
-                f"its body: {elide(response.body.decode(errors='replace'), 400)!r}"
+                f"its body: {elide(response.body.decode(errors='replace'), 400)!r}\n"
+                f"if that is as it should be: .fetch({path!r}, status={response.code})"
             )
         await self._then(then, response)
 
@@ -304,56 +347,63 @@ class _User:
         """Close the connection, after a look at what nobody has taken."""
         __tracebackhide__ = True
         client = self._open_client
-        if not self.scenario.ignore_others and not client.ending_is_known:
-            await client.settle()
-            if client.unread:
-                raise UnexpectedMessage(
-                    f"{self.name} got what no step takes: {show(client.unread[0], 400)}"
-                    f"{_and_others(len(client.unread) - 1)}\n"
-                    "expect() it, ignore() its kind, or let the whole Scenario(ignore_others=True)",
-                    client=self.name,
-                )
-        if client.closed and not client.ending_is_known:
+        if client.ending_is_known:
+            return
+        await client.settle(timeout=self._play.seconds)
+        if client.unread and not self.scenario.ignore_others:
+            raise UnexpectedMessage(
+                f"{self.name} got what no step takes: {show(client.unread[0], 400)}"
+                f"{_and_others(len(client.unread) - 1)}\n"
+                "expect() it, ignore() its kind, or let the whole Scenario(ignore_others=True)",
+                client=self.name,
+            )
+        if client.closed:
             raise client.closed_error("was to close the connection after its last step")
         await client.close(code, reason)
 
     async def _then(self, then: Any, value: Any) -> None:
         __tracebackhide__ = True
-        if then is NOTHING:
-            return
-        message = then(value) if callable(then) else then
-        if callable(then) and (message is None or inspect.iscoroutine(message)):
+        if then is not NOTHING:
+            await self._open_client.send(self._message(then, value))
+
+    def _message(self, then: Any, value: Any) -> Any:
+        """Return the message that ``then`` is, or makes of the value that came."""
+        __tracebackhide__ = True
+        if not callable(then):
+            return then
+        message = then(value)
+        if message is None or inspect.isawaitable(message):
             if inspect.iscoroutine(message):
                 message.close()
             raise UsageError(
                 f"{getattr(then, '__name__', show(then))} returned {show(message)}, which cannot be sent\n"
                 "it is a plain function, and returns a str, bytes, or a value that the codec encodes"
             )
-        await self._open_client.send(self._encode(message))
+        return message
 
-    def _encode(self, message: Any) -> Any:
-        """Return ``message`` as it travels; raise `UsageError` with the step's place if it cannot."""
-        try:
-            return self._codec.to_message(message)
-        except UsageError as error:
-            raise UsageError(f"{self._where()}: {error}") from error.__cause__
-
-    def _explained(self, error: Exception) -> Exception:
+    def _explained(self, error: BaseException) -> BaseException:
         """Return the failure of a step with the place where it happened, and where the others were."""
         where = self._where()
         if isinstance(error, HTTPClientError) and self._is_connecting:
-            why = f"{self.name} could not connect: {error}"
+            why = f"{self.name} could not connect: {error}\nif it should be refused: await expect_rejected()"
             return self._failed(f"{where}: {why}", why, error)
         if isinstance(error, WSTestFailure):
-            why = _without_advice(error)
-            cause = error.__cause__
-            return self._failed(f"{where}: {why}", why, cause)
+            why = self._advised(error)
+            return self._failed(f"{where}: {why}", why, error.__cause__)
         if isinstance(error, UsageError):
-            explained = error if str(error).startswith(where) else UsageError(f"{where}: {error}")
+            explained = UsageError(f"{where}: {error}")
             explained.__cause__ = error.__cause__
             return explained
         error.add_note(f"raised at {where}")
         return error
+
+    def _advised(self, error: WSTestFailure) -> str:
+        """Return the text of a failure, with what a scenario can do where it says what a client can."""
+        if not error.advice:
+            return str(error)
+        if isinstance(error, ConnectionClosed):
+            return str(error).replace(error.advice, f"if it should close: .expect_closed({error.code})")
+        return str(error).replace(error.advice, _ADVICE[self.scenario.steps[self._index].kind])
 
     def _failed(self, text: str, why: str, cause: BaseException | None) -> ScenarioFailed:
         others = self._play.positions(without=self)
@@ -376,47 +426,45 @@ class _User:
 
     def position(self) -> str:
         """Say how far this user has come."""
-        return f"{self.name} was through" if self.is_through else f"{self.name} was at {self._step()}"
+        if self.is_through:
+            return f"{self.name} was through"
+        if self._is_connecting:
+            return f"{self.name} was connecting"
+        if self._is_ending:
+            return f"{self.name} had done {plural(len(self.scenario.steps), 'step')}, and waited for its end"
+        return f"{self.name} was at {self._step()}"
 
 
 def _default_seconds(around: Surroundings, scenarios: Iterable[Scenario]) -> float | None:
+    """Return twice the longest wait of the users, and what their steps wait for beyond that."""
     if around.timeout is None:
         return None  # virtual time: it ends when nothing can happen
-    waits: float = sum(
-        step.arguments[0] if step.kind == "wait" else step.options.get("seconds", 0)
-        for scenario in scenarios
-        for step in scenario.steps
-        if step.kind in ("wait", "expect_nothing")
-    )
-    return 2 * around.timeout + waits
+    steps = [step for scenario in scenarios for step in scenario.steps]
+    waits = [step.arguments[0] for step in steps if step.kind == "wait"]
+    waits += [step.options.get(name) or 0 for step in steps for name in ("seconds", "timeout", "request_timeout")]
+    longest = max(around.timeout, *(scenario.timeout or 0.0 for scenario in scenarios))
+    return 2 * longest + float(sum(waits))
 
 
-def _check_names(scenarios: Sequence[Scenario]) -> None:
-    names = [scenario.name for scenario in scenarios if scenario.name is not None]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UsageError(f"two scenarios are named {twice[0]!r}: the names of one play are different")
+def _named(scenarios: Sequence[Scenario]) -> dict[str, Scenario]:
+    """Return the scenarios by the names of their users."""
+    named: dict[str, Scenario] = {}
     for number, scenario in enumerate(scenarios, 1):
+        name = scenario.name or f"user {number}"
+        if name in named:
+            raise UsageError(f"two scenarios are named {name!r}: the names of one play are different")
         if not scenario.steps:
-            raise UsageError(f"scenario {scenario.name or number!r} has no steps: Scenario(...).send(...).expect(...)")
+            raise UsageError(f"the scenario of {name} has no steps: Scenario(...).send(...).expect(...)")
+        named[name] = scenario
+    return named
 
 
-def _check_marks(scenarios: Sequence[Scenario]) -> None:
-    known = set().union(*(scenario.marks() for scenario in scenarios))
-    for scenario in scenarios:
+def _check_marks(named: Mapping[str, Scenario]) -> None:
+    known = {mark for scenario in named.values() for mark in scenario.marks()}
+    for name, scenario in named.items():
         for mark in sorted(scenario.awaited() - known):
             hint = nearest(mark, known) if known else "no scenario sets a mark"
-            raise UsageError(f"{scenario.name or 'a scenario'} waits for the mark {mark!r}, which nobody sets: {hint}")
-
-
-def _without_advice(error: WSTestFailure) -> str:
-    """Return the text of a failure; with what a scenario can do, where it says what a client can."""
-    text = str(error)
-    if isinstance(error, UnexpectedMessage) and error.advice:
-        return text.removesuffix(error.advice) + (
-            "expect_in_any_order() takes it in another order, ignore() or ignore_others=True pass it over"
-        )
-    return text
+            raise UsageError(f"{name} waits after the mark {mark!r}, which nobody sets: {hint}")
 
 
 def _and_others(count: int) -> str:

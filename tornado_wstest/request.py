@@ -24,7 +24,9 @@ from .text import nearest, show
 __all__ = [
     "HandshakeRequest",
     "build_request",
+    "check_close",
     "check_cookies",
+    "check_fetch",
     "check_headers",
     "check_pairs",
     "check_path",
@@ -46,7 +48,11 @@ _WEBSOCKET_CONNECT = frozenset(inspect.signature(websocket_connect).parameters) 
     "url", "callback", "connect_timeout", "subprotocols",
 }  # fmt: skip
 _OPTIONS = _HTTP_REQUEST | _WEBSOCKET_CONNECT
+_FETCH = frozenset(inspect.signature(HTTPRequest.__init__).parameters) - {"self", "url"} | {
+    "data", "json", "xsrf", "raise_error",
+}  # fmt: skip
 
+_NEVER_SENT = (1005, 1006, 1015)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -145,6 +151,17 @@ def check_path(path: object) -> str:
     return path
 
 
+def check_fetch(*, method: object, xsrf: object, **options: Any) -> None:
+    """Raise `UsageError` for what a session's ``fetch`` cannot take."""
+    if not isinstance(method, str) or not method.isupper():
+        raise UsageError(f"method is a name such as 'POST', not {show(method)}")
+    if not isinstance(xsrf, bool):
+        raise UsageError(f"xsrf is True or False, not {show(xsrf)}: the session has the token")
+    for name in options:
+        if name not in _FETCH:
+            raise UsageError(f"unknown option {name!r}: {nearest(name, _FETCH)}")
+
+
 def check_timeout(timeout: Any, name: str = "timeout") -> float:
     """Return ``timeout`` if it is a number of seconds above zero; raise `UsageError` if it is not."""
     if not _is_number(timeout) or not timeout > 0:
@@ -157,6 +174,18 @@ def check_seconds(seconds: Any, name: str = "seconds") -> float:
     if not _is_number(seconds) or seconds < 0:
         raise UsageError(f"{name} is a number of seconds, 0 or more, not {show(seconds)}")
     return float(seconds)
+
+
+def check_close(code: object, reason: object) -> None:
+    """Raise `UsageError` for a code or a reason that no close frame of a well-behaved client has."""
+    if code is not None and (type(code) is not int or not 1000 <= code <= 4999 or code in _NEVER_SENT):
+        raise UsageError(
+            f"a close code is a number from 1000 to 4999 that a peer may send, not {show(code)}\nsend_frame() sends any"
+        )
+    if not isinstance(reason, str) or len(reason.encode()) > 123:
+        raise UsageError(f"a close reason is a str of up to 123 bytes, not {show(reason)}")
+    if reason and code is None:
+        raise UsageError("a close reason needs a code")
 
 
 def _is_number(value: Any) -> bool:

@@ -5,12 +5,15 @@ loop: it is a value, that can be kept in a module, extended, and played as often
 """
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
+from .codec import Codec
 from .errors import UsageError
+from .handshake import check_handshake
 from .matching import Expected, check_expected, describe
-from .request import check_path, check_seconds, check_timeout
+from .request import build_request, check_close, check_fetch, check_pairs, check_path, check_seconds, check_timeout
 from .text import elide, show
 
 __all__ = ["NOTHING", "Scenario", "Step"]
@@ -18,6 +21,8 @@ __all__ = ["NOTHING", "Scenario", "Step"]
 _UNCONNECTED = ("after", "mark", "wait", "settle", "fetch")
 """Steps that need no connection."""
 _ENDS = ("close", "expect_closed")
+_OF_THE_CLIENT = ("handshake", "handshake_kwargs", "codec")
+"""Options that `build_request` knows nothing of."""
 
 NOTHING: Any = type("_Nothing", (), {"__repr__": lambda self: "nothing"})()
 """Stands for: there is no ``then=``."""
@@ -32,13 +37,15 @@ class Step:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
-        describe_one = describe if self.kind in _EXPECTING else show
-        parts = [describe_one(argument) for argument in self.arguments]
+        expected = self.arguments[: _EXPECTING.get(self.kind, 0)]
+        parts = [describe(argument) for argument in expected]
+        parts += [_face(argument, 200) for argument in self.arguments[len(expected) :]]
         parts += [f"{name}={_face(value)}" for name, value in self.options.items()]
         return f".{self.kind}({elide(', '.join(parts), 160)})"
 
 
-_EXPECTING = ("expect", "expect_in_any_order", "ignore")
+_EXPECTING = {"expect": 1, "expect_in_any_order": None, "expect_nothing": 1, "ignore": None, "answer": 1}
+"""How many of the arguments are expectations; None for all."""
 
 
 class Scenario:
@@ -70,7 +77,16 @@ class Scenario:
     :arg timeout: seconds that one step may wait; by default as long as any wait of the test
     :arg options: as for ``ws_client``: ``query``, ``headers``, ``handshake``, ``codec``, ... Headers and cookies
         go with the user's HTTP requests, too
+
+    Two scenarios are equal if they were declared with equal things. `repr` shows the declaration.
     """
+
+    path: str | None
+    name: str | None
+    ignore_others: bool
+    timeout: float | None
+    options: Mapping[str, Any]
+    steps: tuple[Step, ...]
 
     def __init__(
         self,
@@ -89,12 +105,15 @@ class Scenario:
             raise UsageError(f"ignore_others is True or False, not {show(ignore_others)}")
         if timeout is not None:
             check_timeout(timeout)
-        self.path = path
-        self.name = name
-        self.ignore_others = ignore_others
-        self.timeout = timeout
-        self.options: Mapping[str, Any] = options
-        self.steps: tuple[Step, ...] = ()
+        _check_options(options)
+        vars(self).update(
+            path=path,
+            name=name,
+            ignore_others=ignore_others,
+            timeout=timeout,
+            options=options,
+            steps=(),
+        )
 
     # Messages
 
@@ -133,10 +152,7 @@ class Scenario:
 
     def expect_nothing(self, matching: Expected = None, *, seconds: float = 0) -> "Scenario":
         """Nothing (like ``matching``) is unread when the app has settled, after so many ``seconds``."""
-        if matching is not None:
-            check_expected(matching)
-        elif self.ignore_others:
-            raise UsageError("expect_nothing() of a scenario that ignores others needs to know what must not come")
+        check_expected(matching)
         check_seconds(seconds)
         arguments = () if matching is None else (matching,)
         return self._with("expect_nothing", *arguments, **_given(seconds=seconds or None))
@@ -165,6 +181,7 @@ class Scenario:
         :arg reply: what to send, or a function of the value that came which returns it
         """
         check_expected(expected)
+        _check_then("reply", reply)
         return self._with("answer", expected, reply)
 
     # Connection
@@ -180,6 +197,7 @@ class Scenario:
 
     def close(self, code: int = 1000, reason: str = "") -> "Scenario":
         """Close the connection; done when the server's `on_close` has run. As at the end, nothing may be unread."""
+        check_close(code, reason)
         return self._with("close", **_given(code=None if code == 1000 else code, reason=reason or None))
 
     # Others
@@ -193,8 +211,10 @@ class Scenario:
 
         :arg status: what the status must be; by default anything below 400
         :arg then: what to send next, or a function of the response which returns it
+        :arg options: ``method``, ``data``, ``json``, ``xsrf``, ``headers``, ``body``, ``request_timeout``, ...
         """
         check_path(path)
+        check_fetch(**{"method": "GET", "xsrf": False, **options})
         if status is not None and type(status) is not int:
             raise UsageError(f"status is a number such as 403, not {show(status)}")
         return self._with("fetch", path, **_given(status=status, then=then), **options)
@@ -219,8 +239,6 @@ class Scenario:
         A mark that several users have is set when all of them have come to it.
         """
         _check_mark(name)
-        if any(step.kind == "mark" and step.arguments == (name,) for step in self.steps):
-            raise UsageError(f"the mark {name!r} is set twice by one scenario: marks are set once a play")
         return self._with("mark", name)
 
     def after(self, *marks: str) -> "Scenario":
@@ -237,10 +255,10 @@ class Scenario:
         """Append the steps of another scenario, which has nothing but steps."""
         if not isinstance(other, Scenario):
             return NotImplemented
-        if other._face() not in ("", self._face()):
+        if other._given() not in ({}, self._given()):
             raise UsageError(
-                f"the {other._face()} of what is appended would be lost\n"
-                "what stands behind | has steps only: Scenario().send(...).expect(...)"
+                f"what stands behind | is Scenario({other._face()}), and all but its steps would be lost\n"
+                "append what has steps only: Scenario().send(...).expect(...)"
             )
         result = self
         for step in other.steps:
@@ -248,42 +266,51 @@ class Scenario:
         return result
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Scenario) and (self._face(), self.steps) == (other._face(), other.steps)
+        return isinstance(other, Scenario) and (self._given(), self.steps) == (other._given(), other.steps)
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise UsageError(f"a Scenario is a value, and its {name} stays as it is: Scenario(...) | steps makes another")
 
     def __repr__(self) -> str:
         return f"Scenario({self._face()})" + "".join(map(str, self.steps))
 
+    def _given(self) -> dict[str, Any]:
+        """Return all but the steps, as far as it was given."""
+        own = {"path": self.path, "name": self.name, "ignore_others": self.ignore_others or None}
+        return {**_given(**own, timeout=self.timeout), **self.options}
+
     def _face(self) -> str:
         """Return all but the steps, as it was written."""
-        given = _given(name=self.name, ignore_others=self.ignore_others or None, timeout=self.timeout)
-        parts = [repr(self.path)] if self.path is not None else []
-        return ", ".join(parts + [f"{name}={_face(value)}" for name, value in {**given, **self.options}.items()])
+        given = self._given()
+        parts = [repr(given.pop("path"))] if self.path is not None else []
+        return ", ".join(parts + [f"{name}={_face(value)}" for name, value in given.items()])
 
     def _with(self, kind: str, *arguments: Any, **options: Any) -> "Scenario":
-        if options.get("then", NOTHING) is None:
-            raise UsageError("then=None: leave it out to send nothing, or send JSON's null as 'null'")
-        if options.get("timeout") is not None and kind != "fetch":
+        if "then" in options:
+            _check_then("then", options["then"])
+        if options.get("timeout") is not None:
             check_timeout(options["timeout"])
         return self._appended(Step(kind, arguments, options))
 
     def _appended(self, step: Step) -> "Scenario":
         self._check_place(step)
-        result = Scenario(
-            self.path, name=self.name, ignore_others=self.ignore_others, timeout=self.timeout, **self.options
-        )
-        result.steps = (*self.steps, step)
+        result = object.__new__(type(self))
+        vars(result).update(vars(self), steps=(*self.steps, step))
         return result
 
     def _check_place(self, step: Step) -> None:
-        """Raise `UsageError` for a step that needs a connection where there is none."""
-        kinds = [earlier.kind for earlier in self.steps]
-        if step.kind == "connect" and any(kind not in _UNCONNECTED for kind in kinds):
+        """Raise `UsageError` for a step that cannot stand here."""
+        if step.kind == "connect" and any(_needs_connection(earlier) for earlier in self.steps):
             raise UsageError("connect() comes before all that needs the connection, and once")
-        ended = [kind for kind in kinds if kind in _ENDS]
-        if ended and step.kind not in _UNCONNECTED:
+        ended = [earlier.kind for earlier in self.steps if earlier.kind in _ENDS]
+        if ended and _needs_connection(step):
             raise UsageError(f"{step} after .{ended[0]}(): the connection is closed there")
+        if step.kind == "mark" and step.arguments[0] in self.marks():
+            raise UsageError(f"the mark {step.arguments[0]!r} is set twice by one scenario: marks are set once a play")
+        if step.kind == "expect_nothing" and not step.arguments and self.ignore_others:
+            raise UsageError("expect_nothing() of a scenario that ignores others needs to know what must not come")
 
     # For those who play it
 
@@ -304,6 +331,10 @@ class Scenario:
         return {mark for step in self.steps if step.kind == "after" for mark in step.arguments}
 
 
+def _needs_connection(step: Step) -> bool:
+    return step.kind not in _UNCONNECTED or "then" in step.options
+
+
 def _given(**options: Any) -> dict[str, Any]:
     """Return those options that were given."""
     return {
@@ -311,11 +342,32 @@ def _given(**options: Any) -> dict[str, Any]:
     }
 
 
+def _check_then(name: str, then: Any) -> None:
+    """Raise `UsageError` for what can be no answer to a message."""
+    if then is None:
+        raise UsageError(f"{name}=None: leave it out to send nothing, or send JSON's null as 'null'")
+    if inspect.iscoroutinefunction(then):
+        raise UsageError(f"{name}= is a plain function, and {show(then)} is async")
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Raise `UsageError` for what no ``ws_client`` takes. What only the app can tell (a secret), a play checks."""
+    if options.get("handshake") is not None:
+        check_handshake(options["handshake"])
+    codec = options.get("codec")
+    if codec is not None and not isinstance(codec, Codec):
+        raise UsageError(f"codec is a Codec(encode, decode), not {show(codec)}")
+    check_pairs("handshake_kwargs", options.get("handshake_kwargs"))
+    check_pairs("signed_cookies", options.get("signed_cookies"))
+    others = (*_OF_THE_CLIENT, "signed_cookies")
+    build_request("/", {}, {name: value for name, value in options.items() if name not in others}, callbacks=False)
+
+
 def _check_mark(name: object) -> None:
     if not isinstance(name, str) or not name:
         raise UsageError(f"a mark is a str such as 'rob is in', not {show(name)}")
 
 
-def _face(value: Any) -> str:
+def _face(value: Any, width: int = 60) -> str:
     name = getattr(value, "__name__", None)
-    return name if isinstance(name, str) else show(value, 60)
+    return name if isinstance(name, str) else show(value, width)

@@ -8,13 +8,12 @@ forgets the cookies that are set on the way. The jar of a websocket's opening ha
 
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from inspect import signature
 from json import dumps
 from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-from tornado.httpclient import HTTPRequest, HTTPResponse
+from tornado.httpclient import HTTPResponse
 from tornado.httputil import HTTPHeaders
 from tornado.web import Application
 from tornado.websocket import WebSocketClientConnection
@@ -23,14 +22,13 @@ from .client import WebSocketTestClient
 from .cookies import CookieJar
 from .errors import UsageError
 from .opening import Opening
-from .request import check_cookies, check_headers, check_pairs, check_path, cookie_header, join_headers
-from .text import nearest, show
+from .request import check_cookies, check_fetch, check_headers, check_pairs, check_path, cookie_header, join_headers
+from .text import show
 
 __all__ = ["Session"]
 
 __unittest = True
 
-_OPTIONS = frozenset(signature(HTTPRequest.__init__).parameters) - {"self", "url"} | {"data", "json", "xsrf"}
 _URL_CHARACTERS = "/?:@!$&'()*+,;=%~[]"
 _SENDS_A_BODY = ("POST", "PUT", "PATCH")
 _OF_A_BODY = ("Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding")
@@ -139,7 +137,7 @@ class Session:
         """
         __tracebackhide__ = True
         check_path(path)
-        _check_call(method, xsrf, options)
+        check_fetch(method=method, xsrf=xsrf, **options)
         headers = join_headers(self._headers, options.pop("headers", None))
         _add_body(method, headers, options, data, json)
         while True:
@@ -212,16 +210,6 @@ class Session:
             return None
         query = f"?{target.query}" if target.query else ""
         return quote((target.path or "/") + query, safe=_URL_CHARACTERS, encoding="latin-1")
-
-
-def _check_call(method: object, xsrf: object, options: Mapping[str, Any]) -> None:
-    if not isinstance(method, str) or not method.isupper():
-        raise UsageError(f"method is a name such as 'POST', not {show(method)}")
-    if not isinstance(xsrf, bool):
-        raise UsageError(f"xsrf is True or False, not {show(xsrf)}: the session has the token")
-    for name in options:
-        if name not in _OPTIONS:
-            raise UsageError(f"unknown option {name!r}: {nearest(name, _OPTIONS)}")
 
 
 def _add_body(method: str, headers: HTTPHeaders, options: dict[str, Any], data: Any, json: Any) -> None:

@@ -11,13 +11,13 @@ from typing import Any, NoReturn
 
 from tornado.escape import native_str
 from tornado.httpclient import HTTPClientError, HTTPResponse
-from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
 from tornado.websocket import WebSocketClientConnection
 
 from .client import WebSocketTestClient
 from .codec import JSON, Codec
 from .endpoint import Plan, Surroundings
-from .errors import MessageTimeout, NotRejected, NotSettled, ServerError, UsageError, WSTestFailure
+from .errors import NotRejected, NotSettled, ServerError, UsageError, WSTestFailure
 from .expectations import ErrorTypes, ExpectedServerError
 from .group import CapturedMessages, ClientGroup, ExpectedBroadcast
 from .handshake import Handshake, check_handshake
@@ -35,7 +35,7 @@ from .simulation.tasks import fail_task, main_task
 from .text import elide, show
 from .transcript import Transcript, mask_query
 from .watch import Caught
-from .wire import LoopResolver, open_connection
+from .wire import LoopResolver, fetch, open_connection
 
 __all__ = ["CLASS_HANDSHAKE", "WebSocketTester"]
 
@@ -411,15 +411,9 @@ class WebSocketTester:
             )
             if self.server.memory is not None:
                 self._http_client.tcp_client = MemoryTCPClient(self.server.memory, here.resolver)
-        seconds = here.timeout or 0
-        options = {"connect_timeout": seconds, "request_timeout": seconds, **options}
-        try:
-            return await self._http_client.fetch(url, method=method, raise_error=raise_error, **options)
-        except HTTPTimeoutError as error:
-            raise MessageTimeout(
-                f"{method} {path} was not answered within {options['request_timeout']:g} s ({error})\n"
-                "is the handler still waiting for something? raise the wait with request_timeout="
-            ) from None
+        return await fetch(
+            self._http_client, url, path, method=method, timeout=here.timeout, raise_error=raise_error, **options
+        )
 
     # Waiting
 

@@ -16,18 +16,18 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 from tornado.netutil import Resolver, is_valid_ip
-from tornado.simple_httpclient import HTTPTimeoutError
+from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from .errors import MessageTimeout, UsageError
 from .frames import NO_CODE, NO_FRAME
 from .request import HandshakeRequest
 
-__all__ = ["LoopResolver", "Wire", "open_connection"]
+__all__ = ["LoopResolver", "Wire", "fetch", "open_connection"]
 
 
 class LoopResolver(Resolver):
@@ -102,6 +102,32 @@ async def open_connection(
                 break
             await asyncio.sleep(0)
     return connection
+
+
+async def fetch(
+    http_client: SimpleAsyncHTTPClient, url: str, path: str, *, method: str, timeout: float | None, **options: Any
+) -> HTTPResponse:
+    """Fetch a URL within ``timeout`` seconds (None for no limit); `MessageTimeout` if it is not answered in time."""
+    __tracebackhide__ = True
+    options = {"connect_timeout": timeout or 0, "request_timeout": timeout or 0, **options}
+    fetching = http_client.fetch(url, method=method, **options)
+    try:
+        # Shielded, because Tornado logs the end of a request whose future is cancelled.
+        return await asyncio.shield(fetching)
+    except asyncio.CancelledError:
+        fetching.add_done_callback(_forget)
+        raise
+    except HTTPTimeoutError as error:
+        raise MessageTimeout(
+            f"{method} {path} was not answered within {options['request_timeout']:g} s ({error})\n"
+            "is the handler still waiting for something? raise the wait with request_timeout="
+        ) from None
+
+
+def _forget(fetching: "asyncio.Future[HTTPResponse]") -> None:
+    """Look at an answer that nobody waits for any more."""
+    if not fetching.cancelled():
+        fetching.exception()
 
 
 def _discard(opening: "asyncio.Future[WebSocketClientConnection]") -> None:

@@ -109,12 +109,12 @@ def fits_none(name: str, expected: Sequence[Expected], candidates: Sequence[Rece
     culprit = strangers[0] if strangers else candidates[-1]
     # Where each fits some, two or more claim the same.
     why = f"{show(culprit.message)} fits none of them" if strangers else "what came does not fit them one to one"
+    advice = "all stay unread, and receive_all() takes them"
     return UnexpectedMessage(
-        f"{name} expected, in any order, {listed(expected)}\n"
-        f"but {why}\n"
-        f"came: {came}; all stay unread, and receive_all() takes them",
+        f"{name} expected, in any order, {listed(expected)}\nbut {why}\ncame: {came}; {advice}",
         client=name,
         message=culprit.message,
+        advice=advice,
     )
 
 
@@ -122,20 +122,22 @@ def not_silent(name: str, matching: Expected, received: Received, unread: Collec
     """A message came where none should."""
     wanted = "" if matching is None else f" like {describe(matching)}"
     others = f", and {plural(len(unread) - 1, 'other message')}" if len(unread) > 1 else ""
+    advice = "if it is welcome, take it first (receive, expect) or ignore() its kind"
     return UnexpectedMessage(
-        f"{name} expected nothing{wanted}, but {show(received.message)} came{others}\n"
-        "if it is welcome, take it first (receive, expect) or ignore() its kind",
+        f"{name} expected nothing{wanted}, but {show(received.message)} came{others}\n{advice}",
         client=name,
         message=received.message,
+        advice=advice,
     )
 
 
 def unread_before_close(name: str, inbox: Inbox) -> UnexpectedMessage:
     """Messages are unread where only a close should come."""
     unread = ", ".join(show(received.message, 80) for received in itertools.islice(inbox, 5))
+    advice = "take what is welcome first (receive, receive_all)"
     return UnexpectedMessage(
-        f"{name} expected a close, but {plural(len(inbox), 'message')} came before: {unread}\n"
-        "take what is welcome first (receive, receive_all)",
+        f"{name} expected a close, but {plural(len(inbox), 'message')} came before: {unread}\n{advice}",
         client=name,
         message=inbox.waiting[0].message,
+        advice=advice,
     )

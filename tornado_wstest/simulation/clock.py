@@ -25,7 +25,7 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 from ..errors import NothingCanHappen, UsageError
 from ..text import show
 from .settle import Settling, is_test_limit
-from .tasks import describe_callback, describe_task
+from .tasks import describe_callback, describe_task, place
 
 __all__ = ["Clock"]
 
@@ -276,15 +276,17 @@ class Clock:
 
     def _nothing_text(self) -> str:
         waits = [f"  {what}" for future, what in self._settling.default_waits.items() if not future.done()]
-        tasks = [f"  {describe_task(task)}" for task in asyncio.all_tasks(self._loop)]
+        # Where a wait says what for, tasks without a line of the user's say no more.
+        tasks = [
+            f"  {describe_task(task)}" for task in asyncio.all_tasks(self._loop) if not waits or place(task.get_coro())
+        ]
         return (
             f"nothing can ever happen again, at {self.time():.12g} s of virtual time:"
             " no timer is set and nothing is in flight\n"
         ) + "\n".join(
             [
                 *(["waited for:", *waits] if waits else []),
-                "the tasks wait at:",
-                *sorted(tasks),
+                *(["the tasks wait at:", *sorted(tasks)] if tasks else []),
                 "if a thread or another process is to answer, wait for it with until(predicate)",
             ]
         )
