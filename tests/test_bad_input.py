@@ -473,6 +473,11 @@ class ConnectingTest(BadInputTestCase):
         """Two open clients do not have one name."""
         self.assert_refused("an open client named 'client 1'", lambda case, client: case.ws_client(name="client 1"))
 
+    def test_option_of_a_client_misspelt(self):
+        """What only a client takes is guessed at where there is a client, and not elsewhere."""
+        self.assert_refused("did you mean 'timeout'?", lambda case, client: case.ws_client(timout=3))
+        self.assert_refused("did you mean 'ping_timeout'?", lambda case, client: case.ws_connect(timout=3))
+
     def test_name_of_a_wrong_type(self):
         """A name is a str."""
         self.assert_refused("a client's name is a str, not 7", lambda case, client: case.ws_client(name=7))

@@ -101,17 +101,43 @@ class ClientsTest(GroupTestCase):
             await self.ws_clients({"ann": {}, "bob": {"path": "/rejecting"}})
         self.assertEqual(self.ws_server.handlers, [])
 
+    async def test_many_who_connect_have_more_time(self):
+        """The last of many who connect together is served when all others have been, and does not give up before."""
+        for count, options, expected in (
+            (10, {"timeout": 3}, (3, 3)),
+            (20, {"timeout": 3}, (6, 6)),
+            (20, {"timeout": 3, "request_timeout": 4}, (6, 4)),
+        ):
+            with self.subTest(count=count, options=options):
+                users = await self.ws_clients(count, **options)
+                request = users[-1].connection.request
+                self.assertEqual((request.connect_timeout, request.request_timeout), expected)
+
     async def test_async_with_closes_all(self):
         """Leaving `async with` closes each client."""
         async with self.ws_clients(3) as users:
             self.assertEqual(len(self.ws_server.handlers), 3)
         self.assertEqual((self.ws_server.handlers, [user.closed for user in users]), ([], [True] * 3))
 
+    async def test_async_with_of_a_group_that_is_there(self):
+        """So it does with a part of a group."""
+        users = await self.ws_clients(3)
+        async with users[1:] as some:
+            self.assertEqual(list(some), list(users)[1:])
+        self.assertEqual([user.closed for user in users], [False, True, True])
+
     async def test_what_is_no_group(self):
         """No clients, a name alone, and one name twice are refused."""
         for wrong in (0, -1, [], {}, "ann", True, None, 1.5, ["ann", "ann"], {"ann": 1}):
             with self.assertRaisesRegex(UsageError, "group"):
                 self.ws_clients(wrong)
+
+    async def test_names_that_are_given_elsewhere(self):
+        """The names of a group are said once."""
+        with self.assertRaisesRegex(UsageError, "name= is for one client; a group is given its names"):
+            self.ws_clients(2, name="ann")
+        with self.assertRaisesRegex(UsageError, "the group's 'ann' has a name= of its own"):
+            self.ws_clients({"ann": {"name": "bob"}})
 
 
 class TogetherTest(GroupTestCase):
@@ -148,6 +174,28 @@ class TogetherTest(GroupTestCase):
         users["bob"].handler.write_message("psst")
         with self.assertRaisesRegex(UnexpectedMessage, "bob expected nothing, but 'psst' came"):
             await users.expect_nothing()
+
+    async def test_expect_nothing_lets_time_pass(self):
+        """What a timer sends within the seconds is seen."""
+        users = await self.ws_clients(["ann", "bob"], "/commands", handshake=None)
+        await users["bob"].send({"sleep": 0.02, "send": ["late"]})
+        await users.expect_nothing()
+        with self.assertRaisesRegex(UnexpectedMessage, "bob expected nothing, but 'late' came"):
+            await users.expect_nothing(seconds=0.1)
+
+    async def test_seconds_of_silence(self):
+        """Silence lasts a number of seconds."""
+        users = await self.ws_clients(2)
+        for seconds in (-1, "1", True):
+            with self.assertRaisesRegex(UsageError, "seconds is a number of seconds, 0 or more"):
+                await users.expect_nothing(seconds=seconds)
+
+    async def test_nobody(self):
+        """What is expected of an empty slice would always be so, and is refused."""
+        nobody = (await self.ws_clients(2))[2:]
+        for call in (lambda: nobody.expect("x"), nobody.expect_nothing, nobody.expect_closed):
+            with self.assertRaisesRegex(UsageError, "this group has no clients"):
+                await call()
 
     async def test_receive_all(self):
         """What arrived, a list a client."""
@@ -249,6 +297,26 @@ class BroadcastTest(GroupTestCase):
             with self.assertRaisesRegex(UsageError, "a group of clients, or clients"):
                 self.expect_broadcast("x", to=wrong)
 
+    async def test_what_is_no_expectation(self):
+        """A class is refused at the call, though no message may come."""
+        ann = await self.ws_client()
+        with self.assertRaisesRegex(UsageError, "the class int is no expectation"):
+            self.expect_broadcast(int, to=ann)
+
+    async def test_only_is_a_bool(self):
+        """A value that only looks true is refused."""
+        ann = await self.ws_client()
+        with self.assertRaisesRegex(UsageError, "only is True or False, not 'yes'"):
+            self.expect_broadcast("x", to=ann, only="yes")
+
+    async def test_a_block_that_is_entered_again(self):
+        """Each time counts for itself."""
+        ann = await self.ws_client()
+        block = self.expect_broadcast({"said": "hi"}, to=ann)
+        for _ in range(2):
+            async with block:
+                await ann.send("hi")
+
     def test_a_generator_test_is_told(self):
         """A generator test cannot use `async with`, and is told so."""
 
@@ -281,6 +349,22 @@ class CaptureTest(GroupTestCase):
             await bob.send("in")
         self.assertEqual([value for _, value in captured], [{"said": "in"}] * 2)
         self.assertEqual(ann.unread, ('{"said": "before"}',))
+
+    async def test_a_block_that_is_entered_again(self):
+        """It has what the last one caused."""
+        ann = await self.ws_client()
+        block = self.capture_messages()
+        for message in "ab":
+            async with block as captured:
+                await ann.send(message)
+        self.assertEqual(captured, [(ann, {"said": "b"})])
+
+    async def test_repr(self):
+        """Names and values, as a failure shows them."""
+        ann = await self.ws_client(name="ann")
+        async with self.capture_messages() as captured:
+            await ann.send("hi")
+        self.assertEqual(repr(captured), "[('ann', {'said': 'hi'})]")
 
     async def test_an_empty_block(self):
         """A block that causes nothing captures nothing."""

@@ -335,6 +335,9 @@ class StepTest(PlayTestCase):
         """A reply of None sends nothing, and is told."""
         error = await self.fails(commands("a").answer("a", lambda value: None).expect("b"), error=UsageError)
         self.assertIn("<lambda> returned None, which cannot be sent", str(error))
+        user = commands("a").answer("a", lambda value: asyncio.sleep(0)).expect("b")
+        error = await self.fails(user, error=UsageError)
+        self.assertIn("which cannot be sent\nit is a plain function", str(error))
 
     async def test_close(self):
         """A user closes, with a code, and the server knows."""
@@ -488,12 +491,54 @@ class ThenTest(PlayTestCase):
 
         for then, text in (
             (lambda value: None, "<lambda> returned None, which cannot be sent"),
-            (lambda value: asyncio.sleep(0), "<lambda> returned <coroutine object .*, which cannot be sent"),
-            (lambda value: asyncio.get_running_loop().create_future(), "<lambda> returned <Future .*cannot be sent"),
+            (lambda value: asyncio.sleep(0), "<lambda> returned None, which cannot be sent"),
+            (lambda value: asyncio.sleep(0, asyncio.sleep(0)), "<lambda> returned <coroutine .*cannot be sent"),
             (lambda value: {1}, r"\{1\} cannot be encoded as a message"),
         ):
             error = await self.fails(echo(name="ann").send("a").expect("a", then=then), error=UsageError)
             self.assertRegex(str(error), rf"(?s)^ann, step 2 of 2, \.expect\('a', then=<lambda>\): {text}")
+
+    async def test_an_async_function(self):
+        """A function may be async: what it returns is sent, while others go on."""
+        opened = asyncio.Event()
+
+        async def wait(value):
+            await opened.wait()
+            return f"{value}, opened"
+
+        await self.play(
+            echo(name="ann").send("a").expect("a", then=wait).expect("a, opened"),
+            echo(name="bob").send("b").expect_in_any_order("b", then=wait).expect("['b'], opened"),
+            echo(name="cat").fetch("/home", then=wait).expect(re.compile("^HTTPResponse.*, opened$")),
+            echo(name="dan").send("d").expect("d", then=lambda _: opened.set() or "done").expect("done"),
+        )
+
+    async def test_an_async_function_in_its_time(self):
+        """It has as long as its step: the step's own time, the scenario's, or the test's."""
+
+        async def never(value):
+            await asyncio.Event().wait()
+
+        for steps in (
+            echo(name="ann").send("a").expect("a", then=never, timeout=0.02),
+            echo(name="ann").send("a").expect_in_any_order("a", then=never, timeout=0.02),
+            echo(name="ann", timeout=0.02).send("a").expect("a", then=never),
+            echo(name="ann", timeout=0.02).send("a").expect("a").fetch("/home", then=never),
+        ):
+            error = await self.fails(steps)
+            self.assertRegex(str(error), r"^ann, step \d of \d, .*: never did not return within 0.02 s\n")
+        async with WebSocketTester(make_app(), timeout=0.02) as wstest:
+            with self.assertRaisesRegex(ScenarioFailed, "never did not return within 0.02 s"):
+                await wstest.play(echo().send("a").expect("a", then=never))
+
+    async def test_an_async_function_with_a_timeout_of_its_own(self):
+        """A TimeoutError that it raises stays what it is."""
+
+        async def late(value):
+            raise TimeoutError("the database")
+
+        error = await self.fails(echo().send("a").expect("a", then=late), error=TimeoutError)
+        self.assertEqual(str(error), "the database")
 
     async def test_exceptions_of_functions(self):
         """What the user's own function raises stays what it is, and says where it was raised."""
@@ -769,6 +814,23 @@ class EndTest(PlayTestCase):
         self.ws_server.app.settings["gate"].set()
         await self.assert_nothing_is_left(tasks)
         await self.play(commands("x", name="ann").expect("x"), echo(name="bob").send("a").expect("a"))
+
+    async def test_a_failed_play_waits_for_whom_it_cancels(self):
+        """What a user's function has to clean up is done when the play returns."""
+        done = []
+
+        async def wait(value):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0.01)
+                done.append(value)
+
+        await self.fails(
+            echo(name="ann").send("a").expect("a", then=wait).mark("never"),
+            echo(name="bob").wait(0.01).send("b").expect("c"),
+        )
+        self.assertEqual(done, ["a"])
 
     async def test_a_play_that_is_over_leaves_nothing(self):
         """Neither does one that went well; each handler's on_close has run."""
@@ -1125,6 +1187,10 @@ class ElsewhereTest(ElsewhereTestCase):
         for scenarios, url, text in (
             ((ROB,), "http://127.0.0.1", "a URL such as"),
             ((ROB,), "/chat", "a URL such as"),
+            ((ROB,), "ws://127.0.0.1:99999", "cannot connect to 'ws://127.0.0.1:99999': Port out"),
+            ((ROB,), "ws://127.0.0.1:port", "cannot connect to 'ws://127.0.0.1:port'"),
+            ((ROB,), "ws://[::1", "cannot connect to .*Invalid IPv6 URL"),
+            ((ROB,), self.url + "/?a=b", "has a query, and the path '/' cannot be appended"),
             ((), self.url, "one Scenario or more"),
             ((ANN,), self.url, "which nobody sets"),
             ((echo(signed_cookies={"a": "b"}).send("a"),), self.url, "no cookie_secret"),

@@ -115,7 +115,7 @@ def without_marks(code):
 
 async def play(code, **options):
     """Play ``code`` once, and return the transcript."""
-    async with WebSocketTester(make_app(), timeout=0.5, **options) as wstest:
+    async with WebSocketTester(make_app(), **options) as wstest:
         await wstest.play(*scenarios(code))
         return list(wstest.transcript)
 

@@ -120,6 +120,16 @@ class Nowhere(RequestHandler):
         self.set_status(302)
 
 
+class Rooms(RequestHandler):
+    """Opens a room, and says where it is."""
+
+    def post(self):
+        rooms = self.settings.setdefault("rooms", [])
+        rooms.append(self.request.uri)
+        self.set_status(201)
+        self.set_header("Location", "/rooms")
+
+
 def make_app(**settings):
     """Return the app that these tests drive."""
     routes = [
@@ -129,6 +139,7 @@ def make_app(**settings):
         ("/token", Token),
         ("/forbidden", Forbidden),
         ("/nowhere", Nowhere),
+        ("/rooms", Rooms),
         ("/ws(?:/.*)?", Chat),
         ("/.*", Seen),
     ]
@@ -385,6 +396,11 @@ class FetchTest(SessionTestCase):
     async def test_status_of_a_redirect_without_a_location(self):
         """It leads nowhere."""
         self.assertEqual((await self.ann.fetch("/nowhere")).code, 302)
+
+    async def test_location_of_what_was_made(self):
+        """A location in an answer that is no redirect is not followed: the request is made once."""
+        self.assertEqual((await self.ann.fetch("/rooms", method="POST")).code, 201)
+        self.assertEqual(self.wstest.server.app.settings["rooms"], ["/rooms"])
 
     async def test_redirects_without_end(self):
         """They are followed as often as HTTPRequest says."""

@@ -296,6 +296,14 @@ class NotSettledTest(SettleTestCase):
             await self.settle(timeout=0.02)
         running = False
 
+    async def test_a_machine_that_stands_still_is_not_the_app(self):
+        """Where the time is over although the app had no turn in it, the app gets a last chance to come to rest."""
+        client = await self.ws_client()
+        await client.send("a")
+        self.loop.call_soon(time.sleep, 0.05)
+        await self.settle(timeout=0.02)
+        self.assertEqual(client.unread, ("a",))
+
 
 class UntilTest(SettleTestCase):
     """The app's own state."""

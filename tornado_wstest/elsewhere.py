@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ from .handshake import Handshake, check_handshake
 from .opening import Opening
 from .patience import DEFAULT_GRACE, default_timeout
 from .playing import Play
-from .request import HandshakeRequest, build_request, check_path, check_timeout
+from .request import CLIENT_OPTIONS, HandshakeRequest, build_request, check_path, check_timeout
 from .scenario import Scenario
 from .session import Session
 from .simulation.settle import Settling
@@ -63,6 +63,7 @@ async def play(*scenarios: Scenario, url: str, timeout: float | None = None) -> 
     """
     __tracebackhide__ = True
     _check_url("play", url)
+    _check_paths(url, scenarios)
     async with _Elsewhere(url, default_timeout()) as there:
         await Play(there.session, there.around, scenarios, timeout, prefix=there.prefix).run()
 
@@ -165,7 +166,8 @@ class _Elsewhere:
         return asyncio.get_running_loop().time() - self._started_at
 
     def _plan(self, path: str | None, options: Mapping[str, Any]) -> tuple[str, HandshakeRequest]:
-        request = build_request(check_path(path or self._whole_path), {}, options, callbacks=False)
+        checked = check_path(path or self._whole_path)
+        request = build_request(checked, {}, options, callbacks=False, also=CLIENT_OPTIONS)
         return self._ws_base + request.path, request
 
     async def _open(self, client: WebSocketTestClient, plan: Plan) -> WebSocketTestClient:
@@ -176,10 +178,25 @@ class _Elsewhere:
 
 
 def _check_url(function: str, url: object) -> None:
-    if not isinstance(url, str) or urlsplit(url).scheme not in ("ws", "wss") or not urlsplit(url).netloc:
+    try:
+        parts = urlsplit(url if isinstance(url, str) else "")
+        _ = parts.port  # raises for what is none
+    except ValueError as error:
+        raise UsageError(f"{function}() cannot connect to {show(url)}: {error}") from None
+    if parts.scheme not in ("ws", "wss") or not parts.netloc:
         raise UsageError(f"{function}() takes a URL such as 'ws://127.0.0.1:8888/chat', not {show(url)}")
-    if urlsplit(url).fragment:
+    if parts.fragment:
         raise UsageError(f"the URL {show(url)} has a fragment, which no server gets to see (RFC 6455, section 3)")
+
+
+def _check_paths(url: str, scenarios: Sequence[Scenario]) -> None:
+    """Raise `UsageError` for a path that would have to stand behind a query."""
+    for scenario in scenarios if urlsplit(url).query else ():
+        if isinstance(scenario, Scenario) and scenario.path is not None:
+            raise UsageError(
+                f"the URL {show(url)} has a query, and the path {scenario.path!r} cannot be appended to it\n"
+                "what goes with each connection of a user: Scenario(path, query=...)"
+            )
 
 
 def _check_options(*, handshake: Any = None, handshake_kwargs: Any = None, codec: Any = None, **options: Any) -> None:

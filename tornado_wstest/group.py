@@ -12,6 +12,7 @@ from .endpoint import Surroundings
 from .errors import BroadcastMismatch, MessageTimeout, UsageError, WSTestFailure
 from .inbox import Received
 from .matching import Expected, check_expected, describe
+from .request import check_seconds
 from .text import plural, show
 
 __all__ = ["CapturedMessages", "ClientGroup", "ExpectedBroadcast"]
@@ -76,13 +77,12 @@ class ClientGroup(Sequence[WebSocketTestClient]):
         Those that did not fail have taken their message.
         """
         __tracebackhide__ = True
-        check_expected(expected)
         return await self._each(lambda client: client.expect(expected, timeout=timeout), _has_something)
 
     async def expect_nothing(self, matching: Expected = None, *, seconds: float = 0) -> None:
         """Nothing is unread at any client when the app has settled; see `WebSocketTestClient.expect_nothing`."""
         __tracebackhide__ = True
-        if seconds:
+        if check_seconds(seconds):
             await asyncio.sleep(seconds)
         await self._each(lambda client: client.expect_nothing(matching), lambda client: True)
 
@@ -121,6 +121,8 @@ class ClientGroup(Sequence[WebSocketTestClient]):
     ) -> list[Any]:
         """Make a call of each client; raise the first failure, with the names of all that failed."""
         __tracebackhide__ = True
+        if not self._clients:
+            raise UsageError("this group has no clients, and nobody to expect it of: is it a slice past the end?")
         results = []
         failures: list[WSTestFailure] = []
         for client in self._clients:
@@ -164,6 +166,7 @@ class _Arrivals:
         self.messages: list[tuple[WebSocketTestClient, Received]] = []
 
     def start(self) -> None:
+        self.messages = []
         self._around.listeners.append(self.add)
 
     def stop(self) -> None:
@@ -216,6 +219,8 @@ class ExpectedBroadcast(_Block):
         self._to = [to] if isinstance(to, WebSocketTestClient) else list(to) if isinstance(to, Iterable) else [to]
         if not self._to or not all(isinstance(client, WebSocketTestClient) for client in self._to):
             raise UsageError(f"expect_broadcast(to=) is a group of clients, or clients, not {show(to)}")
+        if not isinstance(only, bool):
+            raise UsageError(f"only is True or False, not {show(only)}")
         self._only = only
 
     async def __aenter__(self) -> None:
@@ -281,6 +286,7 @@ class CapturedMessages(_Block, Sequence[tuple[WebSocketTestClient, Any]]):
     async def __aenter__(self) -> "CapturedMessages":
         __tracebackhide__ = True
         await self._listen()
+        self._pairs = []
         return self
 
     async def __aexit__(

@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tornado.httpclient import HTTPClientError, HTTPResponse
@@ -251,14 +251,14 @@ class _User:
             value = client.codec.to_value_or_message(messages[-1])
         else:
             value = await client.expect(expected, timeout=timeout)
-        await self._then(then, value)
+        await self._then(then, value, timeout)
 
     async def _expect_in_any_order(
         self, *expected: Expected, then: Any = NOTHING, timeout: float | None = None
     ) -> None:
         __tracebackhide__ = True
         values = await self._open_client.take_in_any_order(expected, timeout, passing_over=self.scenario.ignore_others)
-        await self._then(then, values)
+        await self._then(then, values, timeout)
 
     async def _expect_nothing(self, matching: Expected = None, *, seconds: float = 0) -> None:
         __tracebackhide__ = True
@@ -293,7 +293,7 @@ class _User:
 
         def reply_to(value: Any) -> Any:
             try:
-                return self._message(reply, value)
+                return _sendable(reply, reply(value)) if callable(reply) else reply
             except Exception as error:
                 error.add_note(f"raised by the reply of {place}")
                 raise
@@ -361,25 +361,34 @@ class _User:
             raise client.closed_error("was to close the connection after its last step")
         await client.close(code, reason)
 
-    async def _then(self, then: Any, value: Any) -> None:
+    async def _then(self, then: Any, value: Any, timeout: float | None = None) -> None:
+        """Send what ``then`` is, or makes of the value that came."""
         __tracebackhide__ = True
-        if then is not NOTHING:
-            await self._open_client.send(self._message(then, value))
+        if then is NOTHING:
+            return
+        message = then
+        if callable(then):
+            message = then(value)
+            if inspect.isawaitable(message):
+                message = await self._in_time(then, message, timeout)
+            message = _sendable(then, message)
+        await self._open_client.send(message)
 
-    def _message(self, then: Any, value: Any) -> Any:
-        """Return the message that ``then`` is, or makes of the value that came."""
+    async def _in_time(self, then: Any, awaitable: Awaitable[Any], timeout: float | None) -> Any:
+        """Return what an async function of the user's returns, within the time that the step may wait."""
         __tracebackhide__ = True
-        if not callable(then):
-            return then
-        message = then(value)
-        if message is None or inspect.isawaitable(message):
-            if inspect.iscoroutine(message):
-                message.close()
-            raise UsageError(
-                f"{getattr(then, '__name__', show(then))} returned {show(message)}, which cannot be sent\n"
-                "it is a plain function, and returns a str, bytes, or a value that the codec encodes"
-            )
-        return message
+        seconds = timeout or self.scenario.timeout or self._play.around.timeout
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await awaitable
+        except TimeoutError:
+            if not limit.expired():
+                raise  # the function's own
+        assert seconds is not None
+        raise WSTestFailure(
+            f"{_name_of(then)} did not return within {seconds:g} s\n"
+            "what does it await? give the step more time with timeout="
+        )
 
     def _explained(self, error: BaseException) -> BaseException:
         """Return the failure of a step with the place where it happened, and where the others were."""
@@ -433,6 +442,23 @@ class _User:
         if self._is_ending:
             return f"{self.name} had done {plural(len(self.scenario.steps), 'step')}, and waited for its end"
         return f"{self.name} was at {self._step()}"
+
+
+def _sendable(function: Any, message: Any) -> Any:
+    """Return what a user's function has returned, if it may be a message."""
+    if message is not None and not inspect.isawaitable(message):
+        return message
+    if inspect.iscoroutine(message):
+        message.close()
+    is_plain = "is a plain function, and " if inspect.isawaitable(message) else ""
+    raise UsageError(
+        f"{_name_of(function)} returned {show(message)}, which cannot be sent\n"
+        f"it {is_plain}returns a str, bytes, or a value that the codec encodes"
+    )
+
+
+def _name_of(function: Any) -> str:
+    return getattr(function, "__name__", show(function))
 
 
 def _default_seconds(around: Surroundings, scenarios: Iterable[Scenario]) -> float | None:

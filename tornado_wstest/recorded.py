@@ -377,16 +377,7 @@ def _query(pairs: Sequence[tuple[str, str]]) -> Group:
 def _name(users: Sequence[_User]) -> None:
     """Give each user a name and a variable that no other has."""
     names: set[str] = {user.name for user in users}
-    variables = {
-        *keyword.kwlist,
-        *keyword.softkwlist,
-        *dir(builtins),
-        "is_object",
-        "is_timestamp",
-        "re",
-        "time",
-        "self",
-    }
+    variables = {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *_TAKEN}
     first: set[str] = set()
     for user in users:
         if user.name in first:

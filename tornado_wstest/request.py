@@ -22,6 +22,7 @@ from .errors import UsageError
 from .text import nearest, show
 
 __all__ = [
+    "CLIENT_OPTIONS",
     "HandshakeRequest",
     "build_request",
     "check_close",
@@ -38,6 +39,8 @@ __all__ = [
     "sign",
 ]
 
+CLIENT_OPTIONS = ("path", "name", "handshake", "handshake_kwargs", "timeout", "codec")
+"""What a client takes besides the options of its connection."""
 _OURS = ("headers", "origin", "cookies", "signed_cookies", "query", "subprotocols")
 _INSIDE = ("jar",)  # what a session says, and no user
 _HTTP_REQUEST = frozenset(inspect.signature(HTTPRequest.__init__).parameters) - {
@@ -89,6 +92,7 @@ def build_request(
     *,
     app: Any = None,
     callbacks: bool = True,
+    also: Iterable[str] = (),
 ) -> HandshakeRequest:
     """Join what is said for all connections (``common``) with what is said for this one (``call``).
 
@@ -97,9 +101,10 @@ def build_request(
 
     :arg app: the app whose ``cookie_secret`` signs ``signed_cookies``
     :arg callbacks: may there be an ``on_message_callback``?
+    :arg also: what the caller takes besides: an option that is unknown may be one of these, misspelt
     """
     for options in (common, call):
-        _check_options(options, callbacks)
+        _check_options(options, callbacks, also)
     query = [*check_pairs("query", common.get("query")), *check_pairs("query", call.get("query"))]
     headers = join_headers(common.get("headers"), call.get("headers"))
     for options in (common, call):
@@ -221,12 +226,12 @@ def sign(app: Any, name: str, value: str | bytes) -> str:
     return signed.decode("ascii")
 
 
-def _check_options(options: Mapping[str, Any], callbacks: bool) -> None:
+def _check_options(options: Mapping[str, Any], callbacks: bool, also: Iterable[str]) -> None:
     for name in options:
         if name in _INSIDE and isinstance(options[name], CookieJar):
             continue
         if name not in _OURS and name not in _OPTIONS:
-            raise UsageError(f"unknown option {name!r}: {nearest(name, {*_OURS, *_OPTIONS})}")
+            raise UsageError(f"unknown option {name!r}: {nearest(name, {*_OURS, *_OPTIONS, *also})}")
     if options.get("on_message_callback") is not None and not callbacks:
         raise UsageError(
             "on_message_callback= is taken: a client of this package receives its messages that way\n"

@@ -13,7 +13,16 @@ from .codec import Codec
 from .errors import UsageError
 from .handshake import check_handshake
 from .matching import Expected, check_expected, describe
-from .request import build_request, check_close, check_fetch, check_pairs, check_path, check_seconds, check_timeout
+from .request import (
+    CLIENT_OPTIONS,
+    build_request,
+    check_close,
+    check_fetch,
+    check_pairs,
+    check_path,
+    check_seconds,
+    check_timeout,
+)
 from .text import elide, show
 
 __all__ = ["NOTHING", "Scenario", "Step"]
@@ -134,7 +143,8 @@ class Scenario:
 
         With ``ignore_others``, the next that matches is; those before it are passed over.
 
-        :arg then: what to send next: a message, or a function of the value that came which returns it
+        :arg then: what to send next: a message, or a function of the value that came which returns it. It may be
+            async, and must return within the time that the step may wait
         """
         check_expected(expected)
         return self._with("expect", expected, **_given(then=then, timeout=timeout))
@@ -346,8 +356,11 @@ def _check_then(name: str, then: Any) -> None:
     """Raise `UsageError` for what can be no answer to a message."""
     if then is None:
         raise UsageError(f"{name}=None: leave it out to send nothing, or send JSON's null as 'null'")
-    if inspect.iscoroutinefunction(then):
+    if name == "reply" and inspect.iscoroutinefunction(then):
         raise UsageError(f"{name}= is a plain function, and {show(then)} is async")
+    if inspect.iscoroutine(then):
+        then.close()
+        raise UsageError(f"{name}= takes a function, and {show(then)} is what an async one has returned")
 
 
 def _check_options(options: Mapping[str, Any]) -> None:
@@ -360,7 +373,8 @@ def _check_options(options: Mapping[str, Any]) -> None:
     check_pairs("handshake_kwargs", options.get("handshake_kwargs"))
     check_pairs("signed_cookies", options.get("signed_cookies"))
     others = (*_OF_THE_CLIENT, "signed_cookies")
-    build_request("/", {}, {name: value for name, value in options.items() if name not in others}, callbacks=False)
+    rest = {name: value for name, value in options.items() if name not in others}
+    build_request("/", {}, rest, callbacks=False, also=("ignore_others", *CLIENT_OPTIONS))
 
 
 def _check_mark(name: object) -> None:

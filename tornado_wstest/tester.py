@@ -25,7 +25,7 @@ from .matching import Expected
 from .opening import Opening
 from .patience import AN_HOUR, DEFAULT_GRACE, Patience, default_timeout
 from .playing import Play
-from .request import HandshakeRequest, build_request, check_path, check_seconds, check_timeout
+from .request import CLIENT_OPTIONS, HandshakeRequest, build_request, check_path, check_seconds, check_timeout
 from .scenario import Scenario
 from .server import App, AppServer
 from .session import Session
@@ -42,6 +42,8 @@ __all__ = ["CLASS_HANDSHAKE", "WebSocketTester"]
 __unittest = True
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_AT_ONCE = 10
+"""How many clients of a group may connect within the time of one; more of them get more time."""
 CLASS_HANDSHAKE: Any = object()
 """Stands for the handshake that all clients of a test case have."""
 
@@ -328,12 +330,15 @@ class WebSocketTester:
         :arg users: how many, or their names, or a mapping of names to the keyword arguments of each
         :arg path: as for `client`, which also takes all other arguments
 
-        If one cannot connect, the others are closed, and its failure is raised.
+        If one cannot connect, the others are closed, and its failure is raised. More than ten have more time to
+        connect, as they share it.
         """
         self._alive()
-        openings = [
-            self.client(each.pop("path", path), **{**options, "name": name, **each}) for name, each in _users(users)
-        ]
+        if "name" in options:
+            raise UsageError("name= is for one client; a group is given its names: ['ann', 'bob']")
+        found = _users(users)
+        options = {**self._time_to_connect(len(found), options), **options}
+        openings = [self.client(each.pop("path", path), **{**options, "name": name, **each}) for name, each in found]
         return Opening(self._open_all(openings))
 
     def connect(self, path: str | None = None, **options: Any) -> Coroutine[Any, Any, WebSocketClientConnection]:
@@ -577,7 +582,8 @@ class WebSocketTester:
         common = self.options
         if self.server.protocol == "https" and "validate_cert" not in common:
             common = {"validate_cert": False, **common}
-        request = build_request(checked, common, options, app=self.server.app, callbacks=callbacks)
+        also = () if callbacks else CLIENT_OPTIONS
+        request = build_request(checked, common, options, app=self.server.app, callbacks=callbacks, also=also)
         return self.server.ws_url(request.path), request
 
     async def _open(self, client: WebSocketTestClient, plan: Plan) -> WebSocketTestClient:
@@ -585,6 +591,14 @@ class WebSocketTester:
         self._clients.append(client)
         await client.open(plan)
         return client
+
+    def _time_to_connect(self, count: int, options: Mapping[str, Any]) -> dict[str, float]:
+        """Return the time-outs of so many who connect at the same time: the last needs as long as all together."""
+        seconds = options.get("timeout") or self._alive().timeout
+        if seconds is None or count <= _AT_ONCE:
+            return {}
+        names = {"connect_timeout", "request_timeout"} - self.options.keys()
+        return dict.fromkeys(names, check_timeout(seconds) * count / _AT_ONCE)
 
     async def _open_all(self, openings: list[Opening[WebSocketTestClient]]) -> ClientGroup:
         __tracebackhide__ = True
@@ -696,6 +710,9 @@ def _users(users: Any) -> list[tuple[str | None, dict[str, Any]]]:
         raise UsageError(f"a group is a number, names, or a mapping of names to keyword arguments, not {show(users)}")
     if not found:
         raise UsageError(f"a group has one client at least, not {show(users)}")
+    for name, each in found:
+        if "name" in each:
+            raise UsageError(f"the group's {name!r} has a name= of its own; the names are those of the mapping")
     names = [name for name, _ in found if name is not None]
     if len(set(names)) != len(names):
         raise UsageError(f"the names of a group are different, not {show(names)}")

@@ -33,6 +33,8 @@ Events = list[tuple[selectors.SelectorKey, int]]
 
 _LATE = 0.25
 """Real seconds that a bare thread gets to show itself before nothing can happen."""
+_LAST_CHANCE = 0.1
+"""Real seconds that an app gets when its time is over: the machine may have stood still, and not the app."""
 
 
 class Endpoint(Protocol):
@@ -60,7 +62,7 @@ class AtRest(Protocol):
 class Waiter:
     """Someone who waits for the app to come to rest. Times are real seconds."""
 
-    __slots__ = ("deadline", "future", "grace", "started", "timeout")
+    __slots__ = ("deadline", "future", "grace", "is_late", "started", "timeout")
 
     def __init__(self, future: "asyncio.Future[None]", timeout: float, grace: float) -> None:
         self.future = future
@@ -68,6 +70,7 @@ class Waiter:
         self.grace = grace
         self.started = time.monotonic()
         self.deadline = self.started + timeout
+        self.is_late = False
 
     def stop(self, _: object = None) -> None:
         """Wait no longer."""
@@ -266,8 +269,13 @@ class WatchingSelector:
     def _give_up_late_waiters(self) -> None:
         now = time.monotonic()
         for waiter in self._waiters:
-            if now >= waiter.deadline and not waiter.future.done():
+            if now < waiter.deadline or waiter.future.done():
+                continue
+            if waiter.is_late:
                 waiter.future.set_exception(_not_settled(waiter.timeout, self.what_runs()))
+            else:
+                waiter.is_late = True
+                waiter.deadline = now + _LAST_CHANCE
 
     def what_runs(self) -> list[str]:
         """Return a line for each thing that keeps the loop busy now."""
