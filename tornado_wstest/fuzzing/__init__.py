@@ -1,0 +1,3 @@
+"""Every websocket route of an app, driven with messages that it did not expect."""
+
+__all__: list[str] = []

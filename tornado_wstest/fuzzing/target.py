@@ -1,0 +1,133 @@
+"""The app that a command names: from ``"chat:make_app"`` to an `Application`."""
+
+import importlib
+import inspect
+import os
+import pkgutil
+import sys
+import types
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tornado.routing import RuleRouter
+from tornado.web import Application
+
+from ..errors import UsageError
+from ..text import nearest, show, show_error
+
+__all__ = ["App", "Target", "load_target", "make_app"]
+
+App = Application | RuleRouter
+"""What has routes and can be served: an `Application`, or a router of several."""
+
+Target = App | Callable[[], App | Awaitable[App]]
+"""An app, or what makes one."""
+
+_EMPTY = inspect.Parameter.empty
+_BY_NAME_OR_PLACE = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.KEYWORD_ONLY,
+)
+
+
+def load_target(name: str) -> Target:
+    """Import what ``name`` says: ``"chat:make_app"``, ``"shop.web:app"``.
+
+    ::
+
+        target = load_target("chat:make_app")
+        app = await make_app(target)
+
+    Before the colon stands a module, which may lie in the current folder, as with ``python -m``; after it an
+    `Application`, or a function or class that makes one when called with nothing (`make_app` calls it).
+
+    Raises `UsageError` for a name of another shape, a module that cannot be imported (its own exception is the
+    ``__cause__``), a name that is not there, and for what can be no app. It cannot tell what a function returns.
+    """
+    module_name, colon, attribute = name.partition(":") if isinstance(name, str) else ("", "", "")
+    attribute = attribute.removesuffix("()")
+    parts = [*module_name.split("."), *attribute.split(".")]
+    if not colon or not all(part.isidentifier() for part in parts):
+        raise UsageError(f"{show(name)} names no app: write module:name, such as 'chat:make_app'")
+    found = _find(_import(module_name), attribute)
+    _check_target(name, found)
+    return found  # type: ignore[no-any-return]
+
+
+async def make_app(target: Target) -> App:
+    """Return ``target`` if it is an app already, else what it makes: it may be an async function.
+
+    Raises `UsageError` where it raises (its exception is the ``__cause__``), takes arguments, or makes no app.
+    """
+    _check_target(_name_of(target), target)
+    if isinstance(target, App):
+        return target
+    try:
+        made = target()
+        app = await made if inspect.isawaitable(made) else made
+    except Exception as error:
+        raise UsageError(f"{_name_of(target)}() raised {show_error(error)}\nit should return an Application") from error
+    if not isinstance(app, App):
+        raise UsageError(f"{_name_of(target)}() returned {show(app)}, which is no Application")
+    return app
+
+
+def _import(name: str) -> types.ModuleType:
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise _broken(name, error) from error
+        others = [module.name for module in pkgutil.iter_modules([here])]
+        hint = f" ({nearest(name, others)})" if others else ""
+        raise UsageError(f"there is no module {error.name!r} in {here} or on Python's path{hint}") from error
+    except (Exception, SystemExit) as error:
+        raise _broken(name, error) from error
+
+
+def _broken(name: str, error: BaseException) -> UsageError:
+    advice = "mend the module, or keep what it should only do as a program behind if __name__ == '__main__'"
+    return UsageError(f"importing {name!r} raised {show_error(error)}\n{advice}")
+
+
+def _find(module: types.ModuleType, attribute: str) -> Any:
+    found: Any = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            owner = getattr(found, "__name__", type(found).__name__)
+            valid = [name for name in dir(found) if name[:1] != "_" and _may_be_target(getattr(found, name, None))]
+            hint = nearest(part, valid) if valid else "it holds no Application and no function"
+            raise UsageError(f"{owner} has no {part!r}: {hint}")
+        found = getattr(found, part)
+    return found
+
+
+def _may_be_target(value: Any) -> bool:
+    return isinstance(value, App) or callable(value)
+
+
+def _name_of(target: Any) -> str:
+    return getattr(target, "__qualname__", None) or show(target)
+
+
+def _check_target(name: str, target: Any) -> None:
+    """An app is fine, and so is what can be called with nothing."""
+    if isinstance(target, App):
+        return
+    if not callable(target):
+        advice = "name an Application, or a function that returns one"
+        raise UsageError(f"{name} is {show(target)}, which is no Application\n{advice}")
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except (TypeError, ValueError):
+        return
+    needed = [p.name for p in parameters if p.default is _EMPTY and p.kind in _BY_NAME_OR_PLACE]
+    if needed:
+        raise UsageError(
+            f"{name} cannot be called with nothing: it takes {', '.join(needed)}\n"
+            "name a function without arguments that calls it with yours"
+        )
