@@ -47,7 +47,7 @@ class UvloopTest(unittest.TestCase):
                     self.write_message(str(number))
 
         async def main():
-            async with WebSocketTester(Application([("/", Talker)]), grace=0.1) as wstest:
+            async with WebSocketTester(Application([("/", Talker)]), grace=0.5) as wstest:
                 client = await wstest.client()
                 await client.send("go")
                 self.assertEqual(await client.receive_all(), list("01234"))

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import sys
 import unittest
 
 from tornado import gen
@@ -57,6 +58,17 @@ class GeneratorOnMessageRaises(Quiet):
     def on_message(self, message):
         yield gen.sleep(0)
         raise Boom("boom")
+
+
+class Exits(Quiet):
+    def on_message(self, message):
+        sys.exit(3)
+
+
+class AsyncExits(Quiet):
+    async def on_message(self, message):
+        await asyncio.sleep(0)
+        sys.exit(3)
 
 
 class OnPingRaises(Quiet):
@@ -262,6 +274,14 @@ class ServerErrorTest(unittest.TestCase):
         outcome = run_test(Case)
         self.assertEqual((len(outcome.failures), outcome.errors), (1, []))
         self.assertIn("Boom: boom", outcome.text)
+
+    def test_an_exit_ends_the_test_and_not_the_run(self):
+        """A handler that calls sys.exit() fails its test like any other exception."""
+        for handler in (Exits, AsyncExits):
+            with self.subTest(handler.__name__):
+                outcome = run_test(case_for(handler))
+                self.assertEqual((len(outcome.failures), outcome.errors), (1, []))
+                self.assertIn(f"{handler.__name__} raised SystemExit: 3", outcome.text)
 
     def test_the_next_test_starts_afresh(self):
         """An error of one test is none of the next one."""

@@ -21,6 +21,7 @@ from .matching import Expected, check_expected, describe
 from .request import check_close, check_seconds, check_timeout
 from .text import plural, show
 from .transcript import Event
+from .watch import Served
 from .wire import Wire
 from .wording import (
     came_instead,
@@ -591,6 +592,11 @@ class WebSocketTestClient:
         """Take a message that somebody else has looked at, if it is still unread."""
         if received in self._inbox.waiting:
             self._inbox.waiting.remove(received)
+
+    @property
+    def served(self) -> Served | None:
+        """What the server knows of this connection; None for a server elsewhere."""
+        return self._end.served
 
     # For scenarios
 

@@ -29,7 +29,7 @@ from tornado.websocket import WebSocketClosedError
 
 from .watch import Served, current, open_watches
 
-__all__ = ["LoopHooks"]
+__all__ = ["LoopHooks", "owner_of"]
 
 _LOGGERS = ("tornado.application", "asyncio", "tornado.access", "tornado.general")
 _WRITE_WRAPPER = "WebSocketProtocol13.write_message.<locals>.wrapper"
@@ -103,6 +103,12 @@ class LoopHooks:
             loop.default_exception_handler(context)
 
 
+def owner_of(handle: asyncio.Handle) -> Served | None:
+    """Return the connection to which a callback or a timer belongs, or None."""
+    context = getattr(handle, "_context", None)
+    return None if context is None else context.get(current)
+
+
 def _main_task_done(served: Served, task: "asyncio.Task[Any]") -> None:
     """The task that runs a handler from `prepare` to `on_close` is over: no `on_close` will come any more.
 
@@ -122,8 +128,7 @@ def _task_done(served: Served, task: "asyncio.Task[Any]") -> None:
 def _served_of(context: dict[str, Any]) -> Served | None:
     handle = context.get("handle")
     if handle is not None:
-        handle_context = getattr(handle, "_context", None)
-        return None if handle_context is None else handle_context.get(current)
+        return owner_of(handle)
     # A future that nobody looks at any more dies where its last user ends; a task may die anywhere.
     return None if isinstance(context.get("future"), asyncio.Task) else current.get()
 

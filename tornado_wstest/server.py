@@ -79,6 +79,13 @@ class AppServer:
         self._http_server: HTTPServer | None = None
         self._owns_http_server = True
 
+    def serve(self, app: App) -> None:
+        """Serve another app from now on, to connections that are still to come."""
+        check_app(app, "serve()")
+        self.app = app
+        if self._http_server is not None:
+            self._http_server.request_callback = app
+
     @property
     def handlers(self) -> list[RequestHandler]:
         """The open websocket handlers, in the order in which they connected."""

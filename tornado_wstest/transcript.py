@@ -15,7 +15,7 @@ from .errors import UsageError
 from .recorded import as_scenario
 from .text import elide, is_library, one_line, show, show_error
 
-__all__ = ["KINDS", "Event", "Transcript", "mask_headers", "mask_query"]
+__all__ = ["KINDS", "Event", "Transcript", "is_secret", "mask_headers", "mask_query"]
 
 KINDS = ("connect", "reject", "sent", "received", "ping", "pong", "close", "error", "mark")
 
@@ -90,6 +90,11 @@ class Transcript(Sequence[Event]):
             raise UsageError(f"a mark is a str, not {show(text)}")
         return self.record(client, "mark", text)
 
+    def clear(self) -> None:
+        """Forget what has happened until now."""
+        self._events.clear()
+        self._rests.clear()
+
     def as_scenario(self) -> str:
         """Return Python code that plays this conversation again: a `Scenario` for each connection.
 
@@ -148,6 +153,11 @@ class Transcript(Sequence[Event]):
         if left_out:
             lines.append(f"   ({left_out} of {len(self._events)} events left out)")
         return "\n".join(lines)
+
+
+def is_secret(name: str) -> bool:
+    """Is what has this name (a header, a cookie, an argument) shown to nobody?"""
+    return bool(_SECRET.search(name))
 
 
 def mask_query(path: str) -> str:

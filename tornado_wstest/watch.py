@@ -59,6 +59,9 @@ class Served:
         """Done when `on_close` has run, or will never run because `open` raised."""
         self.tasks: set[asyncio.Task[Any]] = set()
         self.closed_itself = False
+        self.busy = 0
+        """How many callbacks are awaiting something."""
+        self.on_close_ran = False
         self.being_cancelled = False
         self._harmless: BaseException | None = None
 
@@ -80,6 +83,11 @@ class Served:
         if not self.closed.done():
             self.closed.set_result(None)
         self.forget_if_over()
+
+    def forget_handler(self) -> None:
+        """Let go of the handler, and of what leads to it."""
+        self.handler = None
+        self._harmless = None
 
     def forget_if_over(self) -> None:
         """Leave the server's list when the connection is over and nothing of it runs any more."""
@@ -147,8 +155,13 @@ class _Callback:
         closed_before = served.closed_itself
         if self._name == "open":
             served.is_open = True
+        elif self._name == "on_close":
+            served.on_close_ran = True
         try:
             result = self._method(*args, **kwargs)
+        except SystemExit as error:
+            self._failed(error, closed_before)
+            raise _as_exception(error) from error
         except (Exception, asyncio.CancelledError) as error:
             self._failed(error, closed_before)
             raise
@@ -166,11 +179,17 @@ class _Callback:
         return result
 
     async def _finish_later(self, result: Awaitable[Any], closed_before: bool) -> Any:
+        self._served.busy += 1
         try:
             value = await result
+        except SystemExit as error:
+            self._failed(error, closed_before)
+            raise _as_exception(error) from error
         except (Exception, asyncio.CancelledError) as error:
             self._failed(error, closed_before)
             raise
+        finally:
+            self._served.busy -= 1
         self._finished()
         return value
 
@@ -189,6 +208,11 @@ class _Callback:
         served.judge(error, closed_in_this_call=served.closed_itself and not closed_before)
         if self._name in ("open", "on_close"):
             served.finish()
+
+
+def _as_exception(error: SystemExit) -> Exception:
+    """Return what is raised in place of a handler's ``sys.exit()``, which would end the test run and not the server."""
+    return RuntimeError(f"a handler called sys.exit({error.code!r}), which ends the server for everybody")
 
 
 class Caught:

@@ -105,14 +105,19 @@ class Settling:
         handle.cancel()
         self._own_timers.pop(id(handle), None)
 
-    def next_timer(self) -> float | None:
-        """Return in how many seconds the app's next timer is due; None if there is none, or none can be seen."""
-        due = [
-            handle.when()
+    def timers(self) -> list[asyncio.TimerHandle]:
+        """Return the app's timers, the next one first; none where none can be seen."""
+        handles = [
+            handle
             for handle in getattr(self.loop, "_scheduled", ())
             if not handle.cancelled() and id(handle) not in self._own_timers and not is_test_limit(handle)
         ]
-        return max(0.0, min(due) - self.loop.time()) if due else None
+        return sorted(handles, key=lambda handle: handle.when())
+
+    def next_timer(self) -> float | None:
+        """Return in how many seconds the app's next timer is due; None if there is none, or none can be seen."""
+        timers = self.timers()
+        return max(0.0, timers[0].when() - self.loop.time()) if timers else None
 
     async def _settle_blindly(self, timeout: float, grace: float, unless: "asyncio.Future[Any] | None") -> None:
         deadline = time.monotonic() + timeout

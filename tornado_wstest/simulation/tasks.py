@@ -10,7 +10,7 @@ from typing import Any
 
 from ..text import is_library
 
-__all__ = ["describe_callback", "describe_task", "fail_task", "main_task", "place"]
+__all__ = ["describe_callback", "describe_handle", "describe_task", "fail_task", "main_task", "place"]
 
 _AUTOMATIC_NAME = re.compile(r"Task-\d+|None")
 
@@ -42,6 +42,11 @@ def describe_callback(callback: Any, args: tuple[Any, ...] = ()) -> str:
     name = getattr(callback, "__qualname__", None) or repr(callback)
     code = getattr(callback, "__code__", None)
     return f"{name} ({_location(code.co_filename, code.co_firstlineno)})" if code else name
+
+
+def describe_handle(handle: Any) -> str:
+    """Return what a callback or a timer of asyncio's will call."""
+    return describe_callback(getattr(handle, "_callback", None), getattr(handle, "_args", None) or ())
 
 
 def main_task(loop: Any) -> "asyncio.Task[Any] | None":
