@@ -19,6 +19,7 @@ TEST = [
     "pydantic>=2.6",
     "pygments>=2.17",
     "pytest>=8",
+    "rich>=13",
     "uvloop>=0.21; platform_system != 'Windows'",
 ]
 REAL = ["sockjs-tornado>=1.0.7", "terminado>=0.18"]
@@ -35,10 +36,13 @@ setup(
     python_requires=">=3.11",
     install_requires=["tornado>=6.3"],
     extras_require={
+        "cli": ["rich>=13"],
+        "fuzz": ["hypothesis>=6.100"],
         "real": REAL,
         "test": TEST,
         "lint": ["mypy>=1.13", "ruff>=0.8"],
     },
+    entry_points={"pytest11": ["tornado_wstest = tornado_wstest.pytest_plugin"]},
     classifiers=[
         "Development Status :: 4 - Beta",
         "Framework :: AsyncIO",

@@ -3,17 +3,25 @@
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).parent.parent
 
 
-def run_tests(folder):
+NO_SHRINKING = """
+from hypothesis import Phase
+ChatMachineTest.settings = settings(ChatMachineTest.settings, phases=[Phase.generate])
+"""
+
+
+def run_tests(folder, what="discover"):
     """Run what a user runs in an example's folder; returns the process that has ended."""
     return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tornado.testing", "discover"],
+        [sys.executable, "-W", "error", "-m", "tornado.testing", what],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
@@ -41,6 +49,25 @@ class ExamplesTest(unittest.TestCase):
     def test_chat(self):
         """Rooms, logins, presence."""
         self.assert_passes("chat", at_least=15)
+
+    def test_chat_machine_finds_what_is_planted(self):
+        """The state machine of the chat finds bugs that need several people, and says what is wrong."""
+        for right, wrong, told in (
+            ("in self.members:", "in self.members[:2]:", "did not get it: "),
+            ("self.members.remove(member)", "self.members.pop()", "    assert room.names == "),
+        ):
+            with self.subTest(wrong=wrong), tempfile.TemporaryDirectory() as folder:
+                shutil.copytree(ROOT / "examples" / "chat", folder, dirs_exist_ok=True)
+                app = pathlib.Path(folder, "app.py")
+                before, found, after = app.read_text("utf-8").rpartition(right)
+                app.write_text(before + wrong + after, "utf-8")
+                self.assertTrue(found)
+                with pathlib.Path(folder, "test_chat_machine.py").open("a", encoding="utf-8") as machine:
+                    machine.write(NO_SHRINKING)
+                process = run_tests(folder, "test_chat_machine")
+                self.assertEqual(process.returncode, 1, process.stderr)
+                self.assertIn(told, process.stderr)
+                self.assertRegex(process.stderr, r"(?m)^state\.come\(")
 
     def test_every_example_is_run(self):
         """A new example has a test above."""

@@ -1,6 +1,8 @@
 """The names that users rely on."""
 
+import ast
 import importlib
+import pathlib
 import pkgutil
 import subprocess
 import sys
@@ -16,6 +18,18 @@ NAMES = """
     Transcript Event
     WSTestFailure MessageTimeout UnexpectedMessage ConnectionClosed HandshakeFailed NotRejected BroadcastMismatch
     ScenarioFailed ServerError NotSettled NothingCanHappen UsageError
+    WebSocketFuzzMixin WebSocketStateMachine register_message_strategy
+"""
+
+WITHOUT_HYPOTHESIS = """
+import sys
+sys.modules["hypothesis"] = None
+import tornado_wstest
+for name in tornado_wstest._LAZY:
+    try:
+        getattr(tornado_wstest, name)
+    except ImportError as error:
+        print(error)
 """
 
 LOADED = """
@@ -63,6 +77,39 @@ class ExportsTest(unittest.TestCase):
         """Each of them says what it is for."""
         for name in tornado_wstest.__all__:
             self.assertTrue(getattr(tornado_wstest, name).__doc__, name)
+
+
+class LazyTest(unittest.TestCase):
+    """The names that need Hypothesis."""
+
+    def test_dir_lists_every_name(self):
+        """dir() has all that __all__ has, touched or not."""
+        self.assertLessEqual({*tornado_wstest.__all__, "__version__"}, set(dir(tornado_wstest)))
+
+    def test_name_that_is_not_there(self):
+        """Another name is an AttributeError, as in any module."""
+        with self.assertRaisesRegex(AttributeError, "module 'tornado_wstest' has no attribute 'WebSocketFuzz'"):
+            tornado_wstest.WebSocketFuzz
+
+    def test_without_hypothesis_the_extra_is_named(self):
+        """The package is imported without Hypothesis; what needs it says how to get it."""
+        command = [sys.executable, "-W", "error", "-c", WITHOUT_HYPOTHESIS]
+        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        self.assertEqual(
+            told.splitlines(),
+            [
+                "fuzzing needs Hypothesis: pip install 'tornado-wstest[fuzz]'",
+                "WebSocketStateMachine needs Hypothesis: pip install 'tornado-wstest[fuzz]'",
+                "fuzzing needs Hypothesis: pip install 'tornado-wstest[fuzz]'",
+            ],
+        )
+
+    def test_type_checkers_see_the_same(self):
+        """What is loaded when it is touched, a type checker is told to import from the same place."""
+        tree = ast.parse(pathlib.Path(tornado_wstest.__file__).read_text("utf-8"))
+        (block,) = (node for node in tree.body if isinstance(node, ast.If))
+        told = {alias.name: node.module for node in block.body for alias in node.names}
+        self.assertEqual(told, {name: f"fuzzing.{module}" for name, module in tornado_wstest._LAZY.items()})
 
 
 class ImportTest(unittest.TestCase):

@@ -9,7 +9,7 @@ PACKAGE = pathlib.Path(__file__).parent.parent / "tornado_wstest"
 # Lowest first. Modules on one line are of one layer, and do not import each other.
 LAYERS = """
     text
-    errors
+    errors fuzzing.screen
     codec frames
     matching
     layout volatile
@@ -37,10 +37,34 @@ LAYERS = """
     expectations patience group
     session
     playing
+    fuzzing.regexes fuzzing.target fuzzing.syntax fuzzing.tape fuzzing.oddities fuzzing.uses fuzzing.scope
+    fuzzing.routes fuzzing.parts
+    fuzzing.looking
+    fuzzing.following
+    fuzzing.reading
+    fuzzing.vocabulary
+    fuzzing.lines fuzzing.registry
+    fuzzing.making
+    fuzzing.graphql fuzzing.paths
+    fuzzing.strategies
     tester elsewhere
     lifecycle
+    fuzzing.settings fuzzing.case fuzzing.blocking
+    fuzzing.observation fuzzing.smaller fuzzing.holding
+    fuzzing.checks
+    fuzzing.guest
+    fuzzing.stage
+    fuzzing.engine fuzzing.config
+    fuzzing.paste fuzzing.broadcasts fuzzing.rules
+    fuzzing.report fuzzing.saved
+    fuzzing.exports fuzzing.running fuzzing.stateful
+    fuzzing.command
     testcase
+    fuzzing.unit
+    pytest_plugin
     __init__
+    cli
+    __main__
 """
 HEIGHT = {name: height for height, line in enumerate(LAYERS.strip().splitlines()) for name in line.split()}
 
@@ -49,7 +73,7 @@ def modules():
     """Return the names and files of the package's modules."""
     files = sorted(PACKAGE.rglob("*.py"))
     names = {".".join(file.relative_to(PACKAGE).with_suffix("").parts): file for file in files}
-    return {name: file for name, file in names.items() if name != "simulation.__init__"}
+    return {name: file for name, file in names.items() if name not in ("simulation.__init__", "fuzzing.__init__")}
 
 
 def imported(name, source):

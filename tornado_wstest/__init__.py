@@ -3,6 +3,9 @@
 Inherit `WebSocketTestCase`, write ``get_app``, and talk to your app.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from .client import WebSocketTestClient
 from .codec import Codec
 from .elsewhere import connect, play
@@ -29,6 +32,11 @@ from .testcase import WebSocketHTTPTestCase, WebSocketTestCase, WebSocketTestMix
 from .tester import WebSocketTester
 from .transcript import Event, Transcript
 
+if TYPE_CHECKING:
+    from .fuzzing.registry import register_message_strategy
+    from .fuzzing.stateful import WebSocketStateMachine
+    from .fuzzing.unit import WebSocketFuzzMixin
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -50,7 +58,9 @@ __all__ = [
     "UnexpectedMessage",
     "UsageError",
     "WSTestFailure",
+    "WebSocketFuzzMixin",
     "WebSocketHTTPTestCase",
+    "WebSocketStateMachine",
     "WebSocketTestCase",
     "WebSocketTestClient",
     "WebSocketTestMixin",
@@ -64,5 +74,26 @@ __all__ = [
     "exchange",
     "field",
     "play",
+    "register_message_strategy",
     "sequence",
 ]
+
+
+_LAZY = {
+    "WebSocketFuzzMixin": "unit",
+    "WebSocketStateMachine": "stateful",
+    "register_message_strategy": "registry",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what needs Hypothesis when it is first touched."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(f".fuzzing.{_LAZY[name]}", __name__), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -25,6 +25,7 @@ from .text import is_library, nearest, show
 __all__ = [
     "ExplainedSubTest",
     "begin",
+    "begin_traceback_at_the_test",
     "check_bases",
     "check_settings",
     "close_app",
@@ -62,8 +63,11 @@ def configured_tester(case: Any) -> WebSocketTester:
     return tester
 
 
-def run(case: Any, coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a part of a test's life to its end, within the limit that the test itself has."""
+def run(case: Any, coroutine: Coroutine[Any, Any, T], what: str = "what runs before and after the test") -> T:
+    """Run a part of a test's life to its end, within the limit that the test itself has.
+
+    :arg what: how a failure calls it
+    """
     # Not IOLoop.run_sync, which builds a class at each call.
     limit = limit_of(case)
     loop: asyncio.AbstractEventLoop = case.io_loop.asyncio_loop
@@ -76,9 +80,7 @@ def run(case: Any, coroutine: Coroutine[Any, Any, T]) -> T:
         if limit.error is not None:
             raise limit.error from None
         if limit.report is not None:
-            raise WSTestFailure(
-                f"what runs before and after the test did not end within {seconds:g} s of real time\n{limit.report}"
-            ) from None
+            raise WSTestFailure(f"{what} did not end within {seconds:g} s of real time\n{limit.report}") from None
         raise
     finally:
         timer.cancel()
@@ -263,7 +265,7 @@ def wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
                 explain_and_raise(case, limit.error)
             if limit.report is not None and type(error) is TimeoutError:
                 error.args = (f"{error}\n{limit.report}",)
-            _begin_traceback_at_the_test(error)
+            begin_traceback_at_the_test(error)
             if (tester := vars(case).get("wstest")) is not None:
                 tester.explain(error)
             raise
@@ -279,7 +281,7 @@ def explain_and_raise(case: Any, error: BaseException) -> NoReturn:
     raise error from None
 
 
-def _begin_traceback_at_the_test(error: BaseException) -> None:
+def begin_traceback_at_the_test(error: BaseException) -> None:
     """Leave out the frames that run the test: ours, Tornado's, asyncio's."""
     traceback = error.__traceback__
     while traceback is not None and is_library(traceback.tb_frame.f_code.co_filename):
