@@ -788,25 +788,6 @@ class ReceivingTest(BadInputTestCase):
         self.assert_works(test)
 
 
-class NotYetTest(BadInputTestCase):
-    """What comes with a later release says so."""
-
-    def test_settings_of_later(self):
-        """Settings that are known but not there yet are refused before the test begins."""
-        for name, value, what in (("ws_network", object(), "a simulated network"),):
-            with self.subTest(name=name):
-                text = f"{what} is not in this release of tornado-wstest; it comes with a later one"
-                self.assert_fails(UsageError, text, nothing, **{name: value})
-
-    def test_attributes_of_later(self):
-        """Attributes that are known but not there yet are refused."""
-        for name in ("network",):
-            with self.subTest(name=name):
-                self.assert_refused(
-                    "is not in this release of tornado-wstest", lambda case, client, name=name: getattr(case, name)
-                )
-
-
 class HandlerThatNeverReturnsTest(BadInputTestCase):
     """An app that does not come to an end does not hold the test."""
 

@@ -111,6 +111,12 @@ class PayloadTest(unittest.TestCase):
         self.assertEqual(unmasked(Opcode.TEXT, bytearray(b"Hell")), b"\x81\x04Hell")
         self.assertEqual(unmasked(Opcode.TEXT, words), b"\x81\x04Hell")
 
+    def test_a_mask_of_ones_own(self):
+        """A mask that is given makes the same frame each time, also one whose payload is no multiple of four."""
+        frame = encode_frame(Opcode.TEXT, b"Hello", mask=KEY)
+        self.assertEqual(frame, bytes.fromhex("818537fa213d7f9f4d5158"))
+        self.assertEqual(encode_frame(Opcode.PING, mask=KEY), b"\x89\x80" + KEY)
+
 
 class MisuseTest(unittest.TestCase):
     """What no frame can hold."""
@@ -132,6 +138,12 @@ class MisuseTest(unittest.TestCase):
         for length in (-1, 2**64, 1.5):
             with self.assertRaisesRegex(UsageError, f"a declared length is .*, not {length}$"):
                 encode_frame(Opcode.TEXT, length=length)
+
+    def test_mask_that_is_none(self):
+        """A mask has four bytes, and belongs to a frame that is masked."""
+        for mask, masked in ((b"abc", True), ("abcd", True), (KEY, False)):
+            with self.assertRaisesRegex(UsageError, "a mask is four bytes of a frame that is masked, not "):
+                encode_frame(Opcode.TEXT, b"Hello", mask=mask, masked=masked)
 
     def test_payload_that_is_text(self):
         """A str is no payload: its encoding is for the test to say."""

@@ -9,16 +9,18 @@ from typing import Any, TypeVar
 
 from tornado.httputil import HTTPHeaders
 from tornado.web import RequestHandler
-from tornado.websocket import WebSocketClientConnection, WebSocketClosedError
+from tornado.websocket import WebSocketClientConnection
 
 from .codec import Codec, Message
-from .endpoint import Endpoint, Plan, Surroundings
+from .endpoint import Endpoint, Surroundings
 from .errors import ConnectionClosed, UsageError
 from .frames import encode_frame
 from .handshake import run_handshake
 from .inbox import NOT_YET, NotYet, Received, assign, fitting
 from .matching import Expected, check_expected, describe
+from .plan import Plan
 from .request import check_close, check_seconds, check_timeout
+from .simulation.network import Link
 from .text import plural, show
 from .transcript import Event
 from .watch import Served
@@ -42,7 +44,6 @@ __unittest = True
 T = TypeVar("T")
 
 _ENDED_WELL = (1000, 1001, 1005)
-_NO_OPTIONS = ("timeout", "codec", "handshake", "handshake_kwargs")
 
 
 class WebSocketTestClient:
@@ -104,9 +105,7 @@ class WebSocketTestClient:
         __tracebackhide__ = True
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise UsageError(f"send_raw() takes bytes, not {show(data)}")
-        wire = self._end.open_wire("send raw bytes")
-        self._end.record("mark", f"raw bytes sent: {show(bytes(data), 60)}")
-        await self._end.flush(wire.write(bytes(data)), timeout, "raw bytes")
+        await self._end.write_raw(bytes(data), timeout)
 
     async def send_frame(
         self,
@@ -152,15 +151,11 @@ class WebSocketTestClient:
         started = loop.time()
         # Of many pings under way only the last may be answered: one at a time.
         await end.wait(lambda: NOT_YET if end.pongs else True, timeout, "the pong of another ping")
-        wire = end.open_wire("ping")
         payload = b"%d" % next(self._ping_numbers) if payload is None else payload
         pong = end.pongs[payload] = loop.create_future()
-        end.record("ping", payload, outgoing=True)
         try:
-            wire.connection.ping(payload)
+            await end.write_ping(payload)
             await end.wait(lambda: True if pong.done() else NOT_YET, timeout, "a pong")
-        except WebSocketClosedError:
-            raise end.closed_error("waited for a pong") from None
         finally:
             del end.pongs[payload]
             self._inbox.wake()
@@ -304,7 +299,7 @@ class WebSocketTestClient:
         for received in self._inbox:
             if matching is None or received.is_as(matching):
                 raise not_silent(self.name, matching, received, self._inbox.waiting)
-        if self.closed and not self._end.ending_is_known:
+        if self.closed and not self._end.ending_is_known and not self._end.closed_by_test:
             raise self._end.closed_error("expected nothing")
         due = self._end.around.settling.next_timer()
         reach = f"; the next timer is due in {due:.3g} s" if due is not None and due < 60 else ""
@@ -395,32 +390,29 @@ class WebSocketTestClient:
         await self._end.close(Wire.drop, "dropped", timeout)
 
     async def reconnect(self, path: str | None = None, **changes: Any) -> "WebSocketTestClient":
-        """Connect again after a close or a cut, as before but for what is given: for resume protocols.
+        """Connect again after a close, a cut or a restart of the server: for resume protocols.
 
         ::
 
             await client.abort()
             await client.reconnect(query={"resume": last_id})
 
-        Takes what `ws_client` takes, in place of what was given before. The client keeps its name, its unread
-        messages, and what it ignores and answers. Raises `UsageError` while it is connected.
+        Path and options are those of the last connection, but for what is given: what `ws_client` takes, and each
+        in place of what there was (``query=`` replaces the whole query). The opening handshake is made anew, with what
+        a session's cookie jar holds by then, and so is the handshake, which meets only what the new connection brings.
+
+        What is the client's stays: its name, its place in groups, its transcript, its unread messages (they come before
+        the new ones), what it ignores and answers. What is the connection's is new: ``connection``, ``handler``,
+        ``subprotocol``, ``close_code``, ``handshake_messages``, ``handshake_result``. Changes are kept once the
+        server has accepted them; after a failure the client is closed, and may try again.
+
+        Raises `UsageError` while it is connected, and after its test; `ConnectionClosed` if no server listens;
+        Tornado's `HTTPClientError` if the opening handshake is refused.
         """
         __tracebackhide__ = True
-        if not self.closed:
-            raise UsageError(f"{self.name} is connected; close() or abort() it before reconnect()")
+        await self._end.check_reconnect()
         assert self._plan is not None
-        await self._end.settle(None)
-        if changes.get("timeout") is not None:
-            self._end.timeout = check_timeout(changes["timeout"])
-        if changes.get("codec") is not None:
-            self._end.codec = changes["codec"]
-        plan = Plan(
-            self._plan.path if path is None else path,
-            {**self._plan.options, **{name: value for name, value in changes.items() if name not in _NO_OPTIONS}},
-            changes.get("handshake", self._plan.handshake),
-            changes.get("handshake_kwargs", self._plan.handshake_kwargs) or {},
-        )
-        await self.open(plan)
+        await self.open(self._plan.changed(path, changes))
         return self
 
     def pause_reading(self) -> None:
@@ -502,8 +494,29 @@ class WebSocketTestClient:
         return tuple(self._taken_in_handshake)
 
     @property
+    def link(self) -> Link:
+        """The way to the server, over the memory transport: its latency, stalls and cuts. See `Link`."""
+        if self._end.link is None:
+            raise UsageError(
+                f"{self.name} has no link to simulate: its network is a real one\n"
+                "set ws_transport = 'memory' (transport='memory') for links that a test can slow down and cut"
+            )
+        return self._end.link
+
+    @property
     def server_buffer(self) -> int:
-        """How many bytes the server holds for this client, the kernel's own buffers not counted."""
+        """How many bytes the server holds for this client, because the client does not read as fast as it writes.
+
+        ::
+
+            client.pause_reading()                          # or client.link.stall()
+            ...
+            self.assertLess(client.server_buffer, 100_000)
+
+        This is what ``write_message`` has taken and Tornado could not send; the buffers on the way (the kernel's,
+        or ``ws_server.buffer_size`` over memory) are not counted. 0 for a connection that is closed. Raises
+        `UsageError` for a server elsewhere.
+        """
         server, served = self._end.around.server, self._end.served
         if server is None or served is None:
             raise UsageError(f"the server of {self.name} is elsewhere: its buffers cannot be seen")
@@ -561,11 +574,21 @@ class WebSocketTestClient:
     async def open(self, plan: Plan) -> None:
         """Connect, and go through the handshake. Leaves nothing open if that fails."""
         __tracebackhide__ = True
-        self._plan = plan
         self._taken_in_handshake = []
         self.handshake_result = None
+        older = list(self._inbox)
+        self._inbox.waiting.clear()  # a handshake meets what its own connection brings
         self._end.in_handshake = True
-        await self._end.open(plan)
+        try:
+            await self._end.open(plan)
+            self._plan = plan
+            await self._begin(plan)
+        finally:
+            self._end.in_handshake = False
+            self._inbox.waiting.extendleft(reversed(older))
+
+    async def _begin(self, plan: Plan) -> None:
+        __tracebackhide__ = True
         try:
             if plan.handshake is not None:
                 self.handshake_result = await run_handshake(plan.handshake, self, plan.handshake_kwargs)

@@ -12,11 +12,12 @@ from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from .client import WebSocketTestClient
 from .codec import JSON, Codec
-from .endpoint import Plan, Surroundings
+from .endpoint import Surroundings
 from .errors import UsageError
-from .handshake import Handshake, check_handshake
+from .handshake import Handshake
 from .opening import Opening
 from .patience import DEFAULT_GRACE, default_timeout
+from .plan import Plan, check_client_options
 from .playing import Play
 from .request import CLIENT_OPTIONS, HandshakeRequest, build_request, check_path, check_timeout
 from .scenario import Scenario
@@ -44,7 +45,7 @@ def connect(url: str, **options: Any) -> contextlib.AbstractAsyncContextManager[
     seen: ``handler`` is None, and silence means that nothing came for a moment (20 ms).
     """
     _check_url("connect", url)
-    _check_options(**options)
+    check_client_options(**{name: options.get(name) for name in ("handshake", "handshake_kwargs", "codec")})
     return _connected(url, **options)
 
 
@@ -105,6 +106,7 @@ class _Elsewhere:
             through=contextlib.nullcontext,
             server=None,
             plan=self._plan,
+            clients=self._clients,
         )
 
     async def __aenter__(self) -> "_Elsewhere":
@@ -116,6 +118,7 @@ class _Elsewhere:
             unread = [event for client in self._clients for event in client.unread_events()]
             first = getattr(exc, "client", None) or (self._clients[0].name if self._clients else None)
             exc.add_note(self.around.transcript.render(first=first, unread=unread))
+        self.around.is_over = True
         for client in self._clients:
             await client.end()
         if self._http_client is not None:
@@ -144,7 +147,7 @@ class _Elsewhere:
         **options: Any,
     ) -> Opening[WebSocketTestClient]:
         """Connect a client, and take it through the handshake. See `WebSocketTester.client`."""
-        _check_options(handshake=handshake, handshake_kwargs=handshake_kwargs, codec=codec)
+        check_client_options(handshake=handshake, handshake_kwargs=handshake_kwargs, codec=codec)
         client = WebSocketTestClient(name or f"client {next(self._numbers)}", self.around, codec=codec, timeout=timeout)
         return Opening(self._open(client, Plan(path, options, handshake, handshake_kwargs or {})))
 
@@ -197,12 +200,3 @@ def _check_paths(url: str, scenarios: Sequence[Scenario]) -> None:
                 f"the URL {show(url)} has a query, and the path {scenario.path!r} cannot be appended to it\n"
                 "what goes with each connection of a user: Scenario(path, query=...)"
             )
-
-
-def _check_options(*, handshake: Any = None, handshake_kwargs: Any = None, codec: Any = None, **options: Any) -> None:
-    if handshake is not None:
-        check_handshake(handshake)
-    elif handshake_kwargs:
-        raise UsageError("handshake_kwargs without a handshake: there is nothing that takes them")
-    if codec is not None and not isinstance(codec, Codec):
-        raise UsageError(f"codec is a Codec(encode, decode), not {show(codec)}")

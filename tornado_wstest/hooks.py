@@ -160,8 +160,9 @@ def _filter(original: Callable[[logging.LogRecord], Any], record: logging.LogRec
     if served is not None and (served.being_cancelled or (error is not None and served.is_harmless(error))):
         return False
     if error is None:
-        refused = record.args[0] if record.name == "tornado.access" and isinstance(record.args, tuple) else None
-        return False if served is not None and refused in served.watch.expected_statuses else verdict
+        if served is None or record.name != "tornado.access" or not isinstance(record.args, tuple):
+            return verdict
+        return False if served.is_raw or record.args[0] in served.watch.expected_statuses else verdict
     for watch in list(open_watches):
         if (caught := watch.of_exception(error)) is not None:
             caught.was_excused = caught.was_excused or not verdict

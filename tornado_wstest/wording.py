@@ -4,13 +4,13 @@ import itertools
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from .errors import MessageTimeout, UnexpectedMessage
+from .errors import ConnectionClosed, MessageTimeout, UnexpectedMessage
 from .inbox import Inbox, Received
 from .matching import Expected, describe, explain
-from .text import elide, plural, show
+from .text import elide, plural, show, show_error
 
-__all__ = ["came_instead", "close_text", "fits_none", "kind_name", "listed", "mismatch", "not_silent", "too_late",
-           "unread_before_close", "what"]  # fmt: skip
+__all__ = ["came_instead", "close_text", "fits_none", "kind_name", "listed", "mismatch", "not_connected", "not_silent",
+           "too_late", "unread_before_close", "what"]  # fmt: skip
 
 _CLOSE_CODES: dict[Any, str] = {
     1002: "protocol error",
@@ -90,6 +90,18 @@ def mismatch(name: str, expected: Expected, received: Received, inbox: Inbox) ->
         message=received.message,
         advice=advice,
     )
+
+
+def not_connected(name: str, url: str, error: OSError) -> ConnectionClosed:
+    """There is no server where one should be, or it went away before it answered."""
+    error = getattr(error, "real_error", None) or error
+    if isinstance(error, ConnectionRefusedError):
+        why = f"nothing listens at {url}"
+        advice = "the server is down: try again when it is up (when restart() has returned)"
+    else:
+        why = f"{url} closed before it answered the opening handshake ({show_error(error)})"
+        advice = "does the server restart, or the handler drop the connection? what it raised is in the transcript"
+    return ConnectionClosed(f"{name} cannot connect: {why}\n{advice}", client=name)
 
 
 def came_instead(name: str, wanted: str, received: Received, why: str = "") -> UnexpectedMessage:
