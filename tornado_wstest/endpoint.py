@@ -7,33 +7,39 @@ connection have to know of each other.
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tornado.httpclient import HTTPClientError
+from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
 from .codec import Codec, Message
-from .errors import ConnectionClosed, MessageTimeout, UsageError, WSTestFailure
+from .errors import ConnectionClosed, MessageTimeout, NotSettled, UsageError, WSTestFailure
 from .frames import NO_FRAME
-from .handshake import Handshake
 from .inbox import NOT_YET, Inbox, NotYet, Received, TimedOut
 from .matching import Expected
+from .plan import Plan
 from .request import HandshakeRequest, check_timeout
 from .server import AppServer
+from .simulation.network import Link, Network
 from .simulation.settle import Settling
 from .simulation.tasks import place
 from .text import plural, show
 from .transcript import Event, Transcript, mask_headers, mask_query
 from .watch import Served
 from .wire import LoopResolver, Wire, open_connection
-from .wording import close_text, too_late
+from .wording import close_text, not_connected, too_late
 
-__all__ = ["Endpoint", "Plan", "Surroundings"]
+__all__ = ["Endpoint", "Surroundings"]
 
 __unittest = True
 
 T = TypeVar("T")
+
+_CLOSED = (WebSocketClosedError, StreamClosedError)
+"""What Tornado raises where a connection is closed, as soon as it knows (the latter: before)."""
 
 
 @dataclasses.dataclass
@@ -49,13 +55,19 @@ class Surroundings:
     """Real seconds that the app gets to come to rest."""
     grace: float
     resolver: LoopResolver
-    through: Callable[[], contextlib.AbstractContextManager[None]]
-    """Over which transport `websocket_connect` connects."""
+    through: Callable[[Link | None], contextlib.AbstractContextManager[Any]]
+    """Over which transport, and which link of it, `websocket_connect` connects."""
     server: AppServer | None
     plan: Callable[[str | None, Mapping[str, Any]], tuple[str, HandshakeRequest]]
     """From a path and options of one connection to a URL and its request."""
+    network: Network | None = None
+    """The links of this test; None where the network is real."""
     listeners: list[Callable[[Any, Received], None]] = dataclasses.field(default_factory=list)
     """Who hears of each message that arrives, with the client that got it."""
+    clients: Sequence[Any] = ()
+    """All clients of the test, open or closed."""
+    is_over: bool = False
+    """Has the test ended?"""
 
     async def settle(self, timeout: float | None = None) -> None:
         """Let the app settle, and let the transcript know.
@@ -66,16 +78,6 @@ class Surroundings:
         seconds = self.patience if timeout is None else check_timeout(timeout)
         await self.settling.settle(timeout=seconds, grace=self.grace)
         self.transcript.note_rest()
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """How a client is opened, kept for a reconnect."""
-
-    path: str | None
-    options: Mapping[str, Any]
-    handshake: Handshake | None
-    handshake_kwargs: Mapping[str, Any]
 
 
 class Endpoint:
@@ -101,7 +103,10 @@ class Endpoint:
         self.served: Served | None = None
         self.is_silent = False
         """Does what happens from now on concern nobody, because the client has failed?"""
+        self._was_open = False
         self._failure: Exception | None = None
+        self.link = None if around.network is None else around.network.link(name, self._on_link)
+        """The way to the server; None where the network is real."""
 
     # Beginning
 
@@ -109,8 +114,10 @@ class Endpoint:
         """Make the opening handshake."""
         __tracebackhide__ = True
         around = self.around
-        self.is_silent = False
         url, request = around.plan(plan.path, plan.options)
+        self.is_silent = False
+        self.timeout = self.timeout if plan.timeout is None else plan.timeout
+        self.codec = plan.codec or self.codec
         if self.wire is not None:
             self._leave_nothing_open(self.wire)
             self.wire = None
@@ -126,12 +133,24 @@ class Endpoint:
                 request,
                 timeout=self.timeout,
                 resolver=around.resolver,
-                through=around.through(),
-                on_message_callback=self._on_message,
+                through=around.through(self.link),
+                on_message_callback=functools.partial(self._on_message, self.ended),
             )
-        except HTTPClientError as error:
-            self.record("reject", f"{error.code} {error.message or ''}".strip())
+        except BaseException as error:
+            if not self.ended.done():
+                self.ended.set_result(None)
+            if isinstance(error, HTTPClientError):
+                self.record("reject", f"{error.code} {error.message or ''}".strip())
+            elif isinstance(error, MessageTimeout) and self._link_state():
+                stalled = f"{error}\nits link is stalled: resume() lets it through"
+                raise MessageTimeout(stalled, client=self.name) from None
+            elif isinstance(error, OSError) and not isinstance(error, TimeoutError):
+                self.record("reject", "no connection")
+                if around.server is None and not self._was_open:
+                    raise  # nothing is known of a server elsewhere, but that it is not there
+                raise not_connected(self.name, mask_query(url), error) from error
             raise
+        self._was_open = True
         self.wire = Wire(connection, closed_already=self.ended.done())
         if self.ended.done():
             self._record_close()  # it ended in the turn that opened it
@@ -143,8 +162,13 @@ class Endpoint:
 
     # What arrives
 
-    def _on_message(self, message: Message | None) -> None:
-        """Called by Tornado for each message, and with None when the connection is closed."""
+    def _on_message(self, ended: "asyncio.Future[None]", message: Message | None) -> None:
+        """Called by Tornado for each message, and with None when the connection is closed.
+
+        :arg ended: tells which connection it is of
+        """
+        if ended is not self.ended:
+            return  # of one before a reconnect
         self.around.settling.activity += 1
         if message is None:
             self._on_close()
@@ -178,7 +202,8 @@ class Endpoint:
                     reply = self.codec.to_message(respond(received))
                     if self.wire is not None and not self.ended.done():
                         self.record("sent", reply)
-                        self.wire.connection.write_message(reply, binary=isinstance(reply, bytes))
+                        with contextlib.suppress(*_CLOSED):  # the close itself is still to come
+                            self.wire.connection.write_message(reply, binary=isinstance(reply, bytes))
                 return True
         return False
 
@@ -191,6 +216,12 @@ class Endpoint:
 
     def _on_ping(self, data: bytes) -> None:
         self.record("ping", data)
+
+    def _on_link(self, what: str, is_cut: bool) -> None:
+        """The test has done something to the link."""
+        if is_cut:
+            self.closed_by_test = True
+        self.record("mark", what)
 
     def record(self, kind: str, payload: Any, *, outgoing: bool = False) -> Event:
         """Add to the transcript."""
@@ -219,27 +250,18 @@ class Endpoint:
             return result
 
         try:
-            return await self.inbox.wait_for(attempt_or_raise, seconds, f"{self.name} waits for {wanted}")
+            return await self.inbox.wait_for(
+                attempt_or_raise, seconds, f"{self.name} waits for {wanted}{self._link_state()}"
+            )
         except TimedOut:
             pass
         assert seconds is not None
-        raise too_late(self.name, seconds, wanted, self.inbox)
+        raise too_late(self.name, seconds, f"{wanted}{self._link_state()}", self.inbox)
 
     async def settle(self, timeout: float | None) -> None:
         """Let the app settle."""
         __tracebackhide__ = True
         await self.around.settle(timeout)
-
-    async def flush(self, future: "asyncio.Future[None]", timeout: float | None, sent: str) -> None:
-        """Wait until the kernel has taken what was written."""
-        __tracebackhide__ = True
-        future.add_done_callback(self._on_flushed)
-        await self.wait(lambda: True if future.done() else NOT_YET, timeout, f"the server to read {sent}")
-
-    def _on_flushed(self, future: "asyncio.Future[None]") -> None:
-        if not future.cancelled():
-            future.exception()  # looked at; the closed connection is told by the wait
-        self.inbox.wake()
 
     def seconds(self, timeout: float | None) -> float | None:
         """Return a call's ``timeout``, or this client's."""
@@ -254,6 +276,19 @@ class Endpoint:
         if self.wire is None or self.ended.done() or self.wire.connection.protocol is None:
             raise self.closed_error(f"cannot {purpose}")
         return self.wire
+
+    async def check_reconnect(self) -> None:
+        """Raise `UsageError` if this is not the time to connect again."""
+        __tracebackhide__ = True
+        name = self.name
+        if self.around.is_over:
+            raise UsageError(f"{name} cannot reconnect: its test is over, and its server has stopped")
+        if not self.ended.done():
+            await self.settle(None)  # the close may be on its way
+        if not self.ended.done():
+            raise UsageError(f"{name} is connected; close() or abort() it before reconnect()")
+        if any(other.name == name and not other.closed for other in self.around.clients):
+            raise UsageError(f"there is an open client named {name!r} by now: close() it before reconnect()")
 
     def some_wire(self) -> Wire:
         """Return the connection, open or closed."""
@@ -303,14 +338,52 @@ class Endpoint:
         """Send a message, and wait until the kernel has it."""
         __tracebackhide__ = True
         self.seconds(timeout)
-        wire = self.open_wire(f"send {show(message, 80)}")
+        sent = show(message, 80)
+        wire = self.open_wire(f"send {sent}")
         self.record("sent", message)
+        is_binary = isinstance(message, bytes)
+        await self._flush(wire, lambda: wire.connection.write_message(message, binary=is_binary), timeout, sent)
+
+    async def write_raw(self, data: bytes, timeout: float | None) -> None:
+        """Send bytes in no frame, and wait until the kernel has them."""
+        __tracebackhide__ = True
+        self.seconds(timeout)
+        wire = self.open_wire("send raw bytes")
+        self.record("mark", f"raw bytes sent: {show(data, 60)}")
+        await self._flush(wire, lambda: wire.write(data), timeout, "raw bytes")
+
+    async def write_ping(self, payload: bytes) -> None:
+        """Send a ping."""
+        __tracebackhide__ = True
+        wire = self.open_wire("ping")
+        self.record("ping", payload, outgoing=True)
+        await self._flush(wire, lambda: wire.connection.ping(payload), None, "a ping")
+
+    async def _flush(
+        self, wire: Wire, start: Callable[[], Awaitable[None] | None], timeout: float | None, sent: str
+    ) -> None:
+        """Write with ``start``, and wait until the kernel has taken it."""
+        __tracebackhide__ = True
         try:
-            future = wire.connection.write_message(message, binary=isinstance(message, bytes))
-        except WebSocketClosedError:
-            raise self.closed_error(f"cannot send {show(message, 80)}") from None
-        if wire.stream.writing():
-            await self.flush(future, timeout, show(message, 80))
+            writing: Any = start()
+        except _CLOSED:
+            writing = None
+        if writing is not None and (wire.stream.writing() or wire.stream.closed()):
+            writing.add_done_callback(self._on_written)
+        if writing is not None and wire.stream.writing():
+            await self.wait(lambda: True if writing.done() else NOT_YET, timeout, f"the server to read {sent}")
+        if wire.stream.closed():
+            # The write has met the end before the receive loop, which may still have messages and a close frame.
+            with contextlib.suppress(NotSettled):
+                await self.around.settling.settle(
+                    timeout=self.around.patience, grace=self.around.grace, unless=self.ended
+                )
+            raise self.closed_error(f"cannot send {sent}")
+
+    def _on_written(self, writing: "asyncio.Future[None]") -> None:
+        if not writing.cancelled():
+            writing.exception()  # looked at; the stream is closed then
+        self.inbox.wake()
 
     # Ending
 
@@ -355,11 +428,15 @@ class Endpoint:
             return True if over else NOT_YET
 
         try:
-            await self.inbox.wait_for(attempt, seconds, f"{self.name} waits for its close to be over")
+            await self.inbox.wait_for(
+                attempt, seconds, f"{self.name} waits for its close to be over{self._link_state()}"
+            )
         except TimedOut:
+            advice = "a handler that awaits in open() or on_message() sees no close: let it finish first, or cancel it"
+            if self._link_state():
+                advice = "over a stalled link the server sees no close: resume() it first, or cut() it"
             raise MessageTimeout(
-                f"{self.name} closed, but {self._what_is_missing()} within {seconds or 0:g} s\n"
-                "a handler that awaits in open() or on_message() sees no close: let it finish first, or cancel it",
+                f"{self.name} closed, but {self._what_is_missing()} within {seconds or 0:g} s\n{advice}",
                 client=self.name,
             ) from None
         finally:
@@ -369,6 +446,10 @@ class Endpoint:
         if not self.ended.done():
             wire.drop()
         wire.connection.close()
+
+    def _link_state(self) -> str:
+        """Say what keeps everything from coming, if the test has seen to that."""
+        return " (its link is stalled)" if self.link is not None and self.link.is_stalled else ""
 
     def _what_is_missing(self) -> str:
         if self.served is None:

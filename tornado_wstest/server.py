@@ -3,25 +3,34 @@
 What is watched is replaced on the `HTTPServer`'s instance: `handle_stream`, `start_request`, `on_close`.
 Private parts (Tornado 6.3 to 6.6): the ``handler`` and ``delegate`` of Tornado's own delegates lead to the
 handler of a request (where they are missing, a client has no ``handler``, and errors are not seen);
-``TCPServer._sockets`` are the listening sockets; ``IOStream._write_buffer`` is what `AppServer.buffered` measures.
+``TCPServer._sockets`` are the listening sockets, ``TCPServer._handlers`` what stops accepting on each (`restart` needs
+both, because a Tornado server that was stopped cannot start again); ``IOStream._write_buffer``, what was written and
+not sent, is what `AppServer.buffered` measures, because Tornado tells nobody how far behind a client is; where it is
+missing, that is refused.
 """
 
 import asyncio
 import contextlib
+import errno
 import functools
 import inspect
+import os
+import socket
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPServerConnectionDelegate
+from tornado.httputil import HTTPInputError, HTTPServerConnectionDelegate
 from tornado.iostream import IOStream
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
 from .errors import NotSettled, UsageError
 from .hooks import LoopHooks
+from .request import check_seconds
 from .simulation.memory import MemoryListener, MemoryStream
+from .simulation.network import Link
+from .simulation.orders import exploring
 from .simulation.settle import Settling
 from .simulation.tasks import describe_task
 from .text import show
@@ -78,6 +87,7 @@ class AppServer:
         self._transcript = transcript
         self._http_server: HTTPServer | None = None
         self._owns_http_server = True
+        self._is_down = False
 
     def serve(self, app: App) -> None:
         """Serve another app from now on, to connections that are still to come."""
@@ -103,6 +113,7 @@ class AppServer:
         """Bind an unused port and serve the app there."""
         if self._http_server is not None:
             raise UsageError("this server is running already")
+        self._check_order()
         http_server = HTTPServer(self.app, **self._options)
         if self._transport == "memory":
             self.adopt(http_server, _MEMORY_PORT)
@@ -122,6 +133,7 @@ class AppServer:
     def adopt(self, http_server: HTTPServer, port: int) -> None:
         """Watch a server that somebody else has started, and will stop."""
         self._owns_http_server = False
+        self._check_order()
         if self._transport == "memory" and http_server.ssl_options is not None:
             raise UsageError("there is no TLS over the memory transport: use ws_transport = 'tcp' for wss")
         self._http_server = http_server
@@ -148,6 +160,20 @@ class AppServer:
                     f" {type(self._loop).__name__} has none\nuse ws_transport = 'tcp' here"
                 )
             self.memory = MemoryListener(self.settling.selector, port, self._accept)
+            orders = exploring.get()
+            if orders is not None:
+                orders.install(self.settling.selector, self.memory)
+                self.watch.notes_calls = True
+                # A line a connection and a run on the access log would bury what failed.
+                self.watch.expected_statuses.append(101)
+
+    def _check_order(self) -> None:
+        if self._transport != "memory" and exploring.get() is not None:
+            raise UsageError(
+                "explore() orders what is delivered over the memory transport, and this server is one over TCP:"
+                " the kernel's order is not ours to choose\n"
+                "set ws_transport = 'memory' on the test case, or WebSocketTester(app, transport='memory')"
+            )
 
     def _widen_backlog(self) -> None:
         """Let more than 128 clients connect at once: the kernel lets those beyond try again a second later."""
@@ -179,6 +205,69 @@ class AppServer:
             self._release()
         if unsettled is not None:
             raise unsettled
+
+    async def restart(self, *, downtime: float = 0, timeout: float = 2, grace: float = 0.02) -> None:
+        """Go down as a process that is killed, and come up again: the same port, the same app.
+
+        ::
+
+            await self.ws_server.restart()
+            await client.expect_closed(1006)
+            await client.reconnect()
+
+        Every connection is dropped without a close frame, each `on_close` runs, what handlers still have under way is
+        cancelled in silence. What the app keeps in memory stays, because the app is the same object: a test of what
+        survives a restart clears that by itself. While the server is down, whoever connects is refused. It returns
+        when the server listens again. (A server that says good-bye first: ``for handler in self.ws_server.handlers:
+        handler.close(1001)`` and ``await self.settle()``.)
+
+        :arg downtime: seconds for which nothing listens, by the loop's time: virtual ones under virtual time
+
+        Raises `NotSettled`, when the server is up again, if the app does not come to rest within ``timeout`` seconds.
+        """
+        __tracebackhide__ = True
+        check_seconds(downtime, "downtime")
+        if self._http_server is None:
+            raise UsageError("this server is not running: start() it")
+        if self._is_down:
+            raise UsageError("this server is restarting already")
+        sock = self._go_down()
+        try:
+            unsettled = await self.end_handlers(timeout=timeout, grace=grace)
+            if downtime:
+                await asyncio.sleep(downtime)
+        finally:
+            self._come_up(sock)
+        if unsettled is not None:
+            raise unsettled
+
+    def _go_down(self) -> socket.socket | None:
+        """Stop listening, and drop every connection; return a socket that keeps the port, but does not listen."""
+        self._is_down = True
+        sock = None
+        server: Any = self._http_server
+        for fd, listening in list(server._sockets.items()):
+            server._handlers.pop(fd)()
+            del server._sockets[fd]
+            address = listening.getsockname()
+            listening.close()
+            if address[:2] == ("127.0.0.1", self.port):
+                sock = _bind_again(address)
+        if self.memory is not None:
+            self.memory.connect = _refuse  # type: ignore[method-assign]
+        for served in list(self.served):
+            served.stream.close()
+        return sock
+
+    def _come_up(self, sock: socket.socket | None) -> None:
+        self._is_down = False
+        if self.memory is not None:
+            del self.memory.connect
+        if sock is not None and self._http_server is None:
+            sock.close()  # the test has ended meanwhile
+        elif sock is not None and self._http_server is not None:
+            sock.listen(_BACKLOG)
+            self._http_server.add_sockets([sock])
 
     async def end_handlers(self, *, timeout: float, grace: float) -> NotSettled | None:
         """Settle, then cancel what the handlers of closed connections still have under way."""
@@ -222,9 +311,14 @@ class AppServer:
             )
         listener.buffer_size = size
 
-    def connecting(self) -> contextlib.AbstractContextManager[None]:
-        """In this block, `websocket_connect` connects over this server's transport."""
-        return contextlib.nullcontext() if self.memory is None else self.memory.connecting()
+    def connecting(self, link: Link | None = None) -> contextlib.AbstractContextManager[None]:
+        """In this block, `websocket_connect` connects over this server's transport.
+
+        :arg link: and over this link, if the transport is memory
+        """
+        if self.memory is None:
+            return contextlib.nullcontext()
+        return self.memory.connecting(None if link is None else link.attach)
 
     def _memory_listener(self) -> MemoryListener:
         if self.memory is None:
@@ -233,7 +327,7 @@ class AppServer:
 
     def _accept(self, stream: MemoryStream, address: tuple[str, int]) -> None:
         """A connection over memory has arrived."""
-        if self._http_server is None:
+        if self._http_server is None or self._is_down:
             stream.close()
         else:
             self._http_server.handle_stream(stream, address)  # type: ignore[arg-type]
@@ -243,9 +337,20 @@ class AppServer:
         open_one = next((served for served in reversed(self.served) if served.key == key), None)
         return open_one or self._unclaimed.pop(key, None)
 
+    def at_the_other_end(self, stream: IOStream) -> Served | None:
+        """Return what the server knows of a connection, by the addresses of its ends."""
+        name = stream.socket.getsockname()
+        here = (served for served in self.served if served.stream.socket is not None)
+        return next((served for served in here if _peer(served.stream) == name), None)
+
     def buffered(self, served: Served) -> int:
         """Return how many bytes the server holds for one client, the kernel's own buffers not counted."""
-        return len(getattr(served.stream, "_write_buffer", b""))
+        if served.stream.closed():
+            return 0
+        buffer = getattr(served.stream, "_write_buffer", None)
+        if buffer is None:
+            raise UsageError("this version of Tornado hides what its streams hold: server_buffer cannot be known")
+        return len(buffer)
 
     async def __aenter__(self) -> "AppServer":
         await self.start()
@@ -301,6 +406,27 @@ class AppServer:
                 del self._unclaimed[next(iter(self._unclaimed))]
 
 
+def _bind_again(address: tuple[str, int]) -> socket.socket:
+    """Return a socket that has the address of one that was closed just now."""
+    sock = socket.socket()
+    sock.setblocking(False)
+    if os.name != "nt":
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(address)
+    return sock
+
+
+def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
+    """Stands for `MemoryListener.connect` while the server is down."""
+    raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+
+
+def _peer(stream: IOStream) -> Any:
+    with contextlib.suppress(OSError):
+        return stream.socket.getpeername()
+    return None
+
+
 def check_app(app: object, where: str) -> None:
     """Raise `UsageError` if ``app`` is nothing that `HTTPServer` can serve."""
     if inspect.iscoroutine(app):
@@ -315,6 +441,8 @@ def _attach_after(served: Served, delegate: Any, method: Callable[..., Any], *ar
     """Call a delegate's method, then find the handler that it has made. It has run nothing yet."""
     try:
         result = method(*args)
+    except HTTPInputError:
+        raise  # the request is malformed, and Tornado answers that
     except Exception as error:
         # Raised by __init__ or initialize of the handler: Tornado logs it and drops the connection.
         served.watch.catch(served, error)

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any
 
 from tornado.escape import native_str
 from tornado.httpclient import HTTPClientError, HTTPResponse
@@ -16,21 +16,24 @@ from tornado.websocket import WebSocketClientConnection
 
 from .client import WebSocketTestClient
 from .codec import JSON, Codec
-from .endpoint import Plan, Surroundings
+from .endpoint import Surroundings
 from .errors import NotRejected, NotSettled, ServerError, UsageError, WSTestFailure
 from .expectations import ErrorTypes, ExpectedServerError
 from .group import CapturedMessages, ClientGroup, ExpectedBroadcast
-from .handshake import Handshake, check_handshake
+from .handshake import Handshake
 from .matching import Expected
 from .opening import Opening
 from .patience import AN_HOUR, DEFAULT_GRACE, Patience, default_timeout
+from .plan import Plan, check_client_options
 from .playing import Play
+from .raw import RawConnection, open_raw
 from .request import CLIENT_OPTIONS, HandshakeRequest, build_request, check_path, check_seconds, check_timeout
 from .scenario import Scenario
 from .server import App, AppServer
 from .session import Session
 from .simulation.clock import Clock
 from .simulation.memory import MemoryTCPClient
+from .simulation.network import Network
 from .simulation.tasks import fail_task, main_task
 from .text import elide, show
 from .transcript import Transcript, mask_query
@@ -69,6 +72,7 @@ class WebSocketTester:
     :arg virtual_time: is time the test's? Then it jumps as soon as the app has settled; see `Clock`
     :arg codec: a `Codec`; JSON by default
     :arg grace: real seconds for what settling cannot see; 0 not to look at it
+    :arg network: a `Network` for the links of all clients, over the memory transport
     :arg fail_on_server_error: does an uncaught exception of a handler fail the test?
     :arg httpserver_options: keyword arguments for `HTTPServer`
     :arg options: what every `connect` and `client` is called with: headers, subprotocols, ...
@@ -85,7 +89,7 @@ class WebSocketTester:
         virtual_time: bool = False,
         codec: Codec | None = None,
         grace: float = DEFAULT_GRACE,
-        network: Any = None,
+        network: Network | None = None,
         fail_on_server_error: bool = True,
         httpserver_options: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
@@ -113,11 +117,14 @@ class WebSocketTester:
         self._numbers = itertools.count(1)
         self._clients: list[WebSocketTestClient] = []
         self._connections: list[WebSocketClientConnection] = []
+        self._raw: list[RawConnection] = []
         self._http_client: SimpleAsyncHTTPClient | None = None
         self._surroundings: Surroundings | None = None
         self._started_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._clock: Clock | None = None
+        self._network_before = network or Network()
+        self._network: Network | None = None
         self._main_task: asyncio.Task[Any] | None = None
         self._hang: BaseException | None = None
         self.transcript = Transcript(self._now)
@@ -144,6 +151,8 @@ class WebSocketTester:
             await self.server.start()
         if self.virtual_time:
             await self._start_clock()
+        if self.server.memory is not None:
+            self._network = self._network_before.started(self._loop)
         self._surroundings = Surroundings(
             settling=self.server.settling,
             transcript=self.transcript,
@@ -155,6 +164,8 @@ class WebSocketTester:
             through=self.server.connecting,
             server=self.server,
             plan=self._plan,
+            network=self._network,
+            clients=self._clients,
         )
 
     async def _start_clock(self) -> None:
@@ -177,6 +188,7 @@ class WebSocketTester:
         if self._surroundings is None:
             return
         unsettled = await self._disconnect()
+        self._surroundings.is_over = True
         self._surroundings.resolver.close()
         self._surroundings = None
         if self._http_client is not None:
@@ -198,13 +210,18 @@ class WebSocketTester:
 
     async def _disconnect(self) -> NotSettled | None:
         """Close every client, in the order they connected, and end what their handlers still do."""
+        if self._network is not None:
+            self._network.finish()
         for client in self._clients:
             await client.end()
         for connection in self._connections:
             await self._end_connection(connection)
+        for raw in self._raw:
+            raw.end()
         unsettled = await self.server.end_handlers(timeout=self._patience, grace=self.grace)
         self._clients.clear()
         self._connections.clear()
+        self._raw.clear()
         return unsettled
 
     async def check(self) -> None:
@@ -305,12 +322,7 @@ class WebSocketTester:
         here = self._alive()
         if handshake is CLASS_HANDSHAKE:
             handshake = self.handshake
-        if handshake is not None:
-            check_handshake(handshake)
-        elif handshake_kwargs:
-            raise UsageError("handshake_kwargs without a handshake: there is nothing that takes them")
-        if codec is not None and not isinstance(codec, Codec):
-            raise UsageError(f"codec is a Codec(encode, decode), not {show(codec)}")
+        check_client_options(handshake=handshake, handshake_kwargs=handshake_kwargs, codec=codec)
         self._plan(path, options, callbacks=False)
         client = WebSocketTestClient(self._name(name), here, codec=codec, timeout=timeout)
         plan = Plan(path, options, handshake, handshake_kwargs or {})
@@ -353,6 +365,19 @@ class WebSocketTester:
         """
         self._alive()
         return self._connect(*self._plan(path, options))
+
+    def raw(self, name: str | None = None) -> Opening[RawConnection]:
+        """Connect without an opening handshake: bytes out, bytes in. See `RawConnection`.
+
+        ::
+
+            raw = await wstest.raw()
+            await raw.send(faults.opening["no key"].at("/chat").data)
+            await raw.expect_closed()
+            assert raw.status == 400
+        """
+        here = self._alive()
+        return Opening(self._open_raw(self._name(name, "plain connection"), here))
 
     async def expect_rejected(self, path: str | None = None, *, status: int = 403, **options: Any) -> HTTPResponse:
         """The server refuses the opening handshake with this status; returns its response.
@@ -414,8 +439,9 @@ class WebSocketTester:
             self._http_client = SimpleAsyncHTTPClient(
                 force_instance=True, max_clients=10_000, resolver=here.resolver, defaults={"validate_cert": False}
             )
-            if self.server.memory is not None:
-                self._http_client.tcp_client = MemoryTCPClient(self.server.memory, here.resolver)
+            if self.server.memory is not None and self._network is not None:
+                attach = self._network.link("HTTP").attach
+                self._http_client.tcp_client = MemoryTCPClient(self.server.memory, here.resolver, attach)
         return await fetch(
             self._http_client, url, path, method=method, timeout=here.timeout, raise_error=raise_error, **options
         )
@@ -551,9 +577,14 @@ class WebSocketTester:
         await Play(self.session, self._alive(), scenarios, timeout).run()
 
     @property
-    def network(self) -> NoReturn:
-        """The simulated network: not there yet."""
-        _not_yet("the simulated network")
+    def network(self) -> Network:
+        """The links of all clients, over the memory transport: ``network.stall()``, ``network.latency = 0.2``."""
+        self._alive()
+        if self._network is None:
+            raise UsageError(
+                "there is no network to simulate over TCP: set ws_transport = 'memory' (transport='memory')"
+            )
+        return self._network
 
     # Inside
 
@@ -565,12 +596,13 @@ class WebSocketTester:
     def _now(self) -> float:
         return self._loop.time() - self._started_at if self._loop is not None else 0.0
 
-    def _name(self, name: str | None) -> str:
+    def _name(self, name: str | None, kind: str = "client") -> str:
         if name is None:
-            return f"client {next(self._numbers)}"
+            return f"{kind} {next(self._numbers)}"
         if not isinstance(name, str) or not name:
             raise UsageError(f"a client's name is a str, not {show(name)}")
-        if any(client.name == name and not client.closed for client in self._clients):
+        others: list[WebSocketTestClient | RawConnection] = [*self._clients, *self._raw]
+        if any(other.name == name and not other.closed for other in others):
             raise UsageError(f"there is an open client named {name!r} already: names tell clients apart")
         return name
 
@@ -600,6 +632,12 @@ class WebSocketTester:
         names = {"connect_timeout", "request_timeout"} - self.options.keys()
         return dict.fromkeys(names, check_timeout(seconds) * count / _AT_ONCE)
 
+    async def _open_raw(self, name: str, here: Surroundings) -> RawConnection:
+        __tracebackhide__ = True
+        raw = await open_raw(name, here, self.server)
+        self._raw.append(raw)
+        return raw
+
     async def _open_all(self, openings: list[Opening[WebSocketTestClient]]) -> ClientGroup:
         __tracebackhide__ = True
         results = await asyncio.gather(*openings, return_exceptions=True)
@@ -616,9 +654,10 @@ class WebSocketTester:
         here = self._alive()
         name = f"connection {next(self._numbers)}"
         self.transcript.record(name, "connect", mask_query(request.path))
+        link = None if self._network is None else self._network.link(name)
         try:
             connection = await open_connection(
-                url, request, timeout=here.timeout, resolver=here.resolver, through=here.through()
+                url, request, timeout=here.timeout, resolver=here.resolver, through=here.through(link)
             )
         except HTTPClientError as error:
             self.transcript.record(name, "reject", f"{error.code} {error.message or ''}".strip())
@@ -683,10 +722,7 @@ def _check_settings(
     network: Any,
     fail_on_server_error: Any,
 ) -> None:
-    if handshake is not None:
-        check_handshake(handshake)
-    if codec is not None and not isinstance(codec, Codec):
-        raise UsageError(f"codec is a Codec(encode, decode), not {show(codec)}")
+    check_client_options(handshake=handshake, handshake_kwargs=None, codec=codec)
     check_seconds(grace, "grace")
     if not isinstance(fail_on_server_error, bool):
         raise UsageError(f"fail_on_server_error is True or False, not {show(fail_on_server_error)}")
@@ -694,8 +730,15 @@ def _check_settings(
         raise UsageError(f"transport is 'tcp' or 'memory', not {show(transport)}")
     if not isinstance(virtual_time, bool):
         raise UsageError(f"virtual_time is True or False, not {show(virtual_time)}")
-    if network is not None:
-        _not_yet("a simulated network")
+    if network is not None and not isinstance(network, Network):
+        raise UsageError(
+            f"network (ws_network) is a Network(latency=, jitter=, bandwidth=, seed=), not {show(network)}"
+        )
+    if network is not None and transport != "memory":
+        raise UsageError(
+            "network (ws_network) is for the memory transport: over TCP the network is a real one\n"
+            "set ws_transport = 'memory' (transport='memory'), or leave the network out"
+        )
 
 
 def _users(users: Any) -> list[tuple[str | None, dict[str, Any]]]:
@@ -736,7 +779,3 @@ def _end_traceback_at_the_test(error: BaseException) -> None:
 
 def _discard(message: Any) -> Awaitable[None] | None:
     return None
-
-
-def _not_yet(what: str) -> NoReturn:
-    raise UsageError(f"{what} is not in this release of tornado-wstest; it comes with a later one")

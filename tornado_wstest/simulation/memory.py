@@ -6,8 +6,10 @@ descriptor is used: the number that a stream calls its ``fileno`` is one that th
 `tornado_wstest.simulation.selector` answers for it.
 
 What TCP does is done here, too: buffers are bounded, so that a reader that pauses holds the writer back;
-a close is seen after the last byte; bytes sent to an end that is closed are lost and reset the connection;
-an end that is closed with unread bytes resets it at once.
+a close is seen after the last byte; bytes that come to an end that is closed are lost and answered with a reset;
+an end that is closed with unread bytes resets the connection at once; what has arrived before a reset is still read,
+as on Linux. What brings the bytes from one end to the other, and when, is a `Carrier`: by default they are
+there as soon as they are sent.
 
 ``websocket_connect`` makes its `TCPClient` while it is being called, by a name of its module. `connecting`
 puts another in its place for just that call (Tornado 6.3 to 6.6).
@@ -19,45 +21,74 @@ import errno
 import itertools
 import selectors
 import socket
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Protocol
 
 from tornado import websocket as _websocket
 from tornado.iostream import BaseIOStream
 from tornado.tcpclient import TCPClient
+from tornado.util import TimeoutError as ConnectTimeout
 
 from ..errors import UsageError
 from .selector import WatchingSelector
 
-__all__ = ["MemoryListener", "MemoryStream", "MemoryTCPClient"]
+__all__ = ["Attach", "Carrier", "Endpoint", "MemoryListener", "MemoryStream", "MemoryTCPClient"]
 
 BUFFER_SIZE = 64 * 1024
 """Bytes that each direction of a connection holds, by default."""
+
+END = None
+"""What is carried, besides bytes: the end of a direction (FIN or RST). No byte follows it; a second one may."""
+
+Attach = Callable[["Endpoint", "Endpoint"], Awaitable[None]]
+"""Gets the client's and the server's end of a new connection; returns when the client may know of it."""
+
+
+class Carrier(Protocol):
+    """Brings what was sent to one end of a connection to it, in order; some time, or at once."""
+
+    def carry(self, data: bytes | None) -> None:
+        """Take what was sent: bytes, or `END`. Each is handed over with `Endpoint.arrive`, whole or in pieces."""
+
+    def drop(self) -> None:
+        """Forget what is under way: the connection was reset, or is over at both ends."""
+
 
 _descriptors = itertools.count(1 << 30)
 _ports = itertools.count(1)
 
 
-class _Endpoint:
+class Endpoint:
     """One end of a connection: what has arrived, and what may be sent."""
 
     def __init__(self, selector: WatchingSelector, size: int, name: tuple[str, int]) -> None:
         self.fd = next(_descriptors)
         self.name = name
-        self.peer: _Endpoint = self
+        self.peer: Endpoint = self
         self._selector = selector
         self._size = size
+        self.carrier: Carrier | None = None
+        """What brings bytes to this end; None if they are there as soon as they are sent."""
+        self.under_way = 0
+        """Bytes that were sent to this end and have not arrived."""
         self._arrived = bytearray()
         self._is_closed = False
         self._has_ended = False
         self._was_reset = False
+        self._ends: list[bool] = []
+        """The ends that are under way, in order: is it a reset?"""
         selector.attach(self)
+
+    @property
+    def is_over(self) -> bool:
+        """Are both ends closed?"""
+        return self._is_closed and self.peer._is_closed
 
     def ready(self) -> int:
         mask = 0
         if self._arrived or self._has_ended or self._was_reset:
             mask |= selectors.EVENT_READ
-        if self._was_reset or self.peer._is_closed or self.peer._has_room():
+        if self._was_reset or self.peer._has_room():
             mask |= selectors.EVENT_WRITE
         return mask
 
@@ -66,17 +97,48 @@ class _Endpoint:
         if self._was_reset:
             raise BrokenPipeError(errno.EPIPE, "the other end is closed")
         peer = self.peer
-        if peer._is_closed:
-            # As TCP does: what is sent to a closed end is lost, and answered with a reset.
-            self._was_reset = True
-            self._selector.wake(self)
-            return len(data)
         if not peer._has_room():
             raise BlockingIOError(errno.EWOULDBLOCK, "the other end has no room")
-        count = min(len(data), peer._size - len(peer._arrived))
-        peer._arrived += data[:count]
-        peer._selector.wake(peer)
+        count = min(len(data), peer._size - peer.under_way - len(peer._arrived))
+        peer._carry(bytes(data[:count]))
         return count
+
+    def _carry(self, data: bytes | None) -> None:
+        self.under_way += len(data or b"")
+        if self.carrier is None:
+            self.arrive(data)
+        else:
+            self.carrier.carry(data)
+
+    def arrive(self, data: bytes | None) -> None:
+        """What was sent to this end is here: bytes, or the `END`."""
+        if data is END:
+            self._was_reset |= self._ends.pop(0)
+            self._has_ended = True
+        else:
+            self.under_way -= len(data)
+            if self._is_closed:
+                # As TCP does: what comes to a closed end is lost, and answered with a reset.
+                self._send_end(is_reset=True)
+            else:
+                self._arrived += data
+        self._wake()
+
+    def reset(self) -> None:
+        """The connection is lost (RST), and with it what is under way to this end. What has arrived is still read."""
+        self._was_reset = True
+        self._drop()
+        self._wake()
+
+    def _drop(self) -> None:
+        self.under_way = 0
+        self._ends.clear()
+        if self.carrier is not None:
+            self.carrier.drop()
+
+    def _wake(self) -> None:
+        if not self._is_closed:
+            self._selector.wake(self)
 
     def receive_into(self, buffer: bytearray | memoryview) -> int | None:
         """Take what has arrived; 0 at the end, None if there is nothing yet."""
@@ -96,17 +158,24 @@ class _Endpoint:
         """Close this end: the other sees the end, or a reset if something was left unread here."""
         self._is_closed = True
         self._selector.detach(self)
-        if self._arrived:
-            self.peer._was_reset = True
-        self.end()
+        is_reset = bool(self._arrived)
+        self._arrived.clear()
+        if self.peer._is_closed:
+            self._drop()
+            self.peer._drop()
+        elif not self._was_reset:
+            self._send_end(is_reset=is_reset)
 
     def end(self) -> None:
         """Send no more (a half-close): the other end sees the end after the last byte."""
-        self.peer._has_ended = True
-        self._selector.wake(self.peer)
+        self._send_end(is_reset=False)
+
+    def _send_end(self, *, is_reset: bool) -> None:
+        self.peer._ends.append(is_reset)
+        self.peer._carry(END)
 
     def _has_room(self) -> bool:
-        return len(self._arrived) < self._size
+        return len(self._arrived) + self.under_way < self._size
 
 
 class _Socket:
@@ -114,7 +183,7 @@ class _Socket:
 
     family = socket.AF_INET
 
-    def __init__(self, endpoint: _Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
 
     def getsockname(self) -> tuple[str, int]:
@@ -127,7 +196,7 @@ class _Socket:
 class MemoryStream(BaseIOStream):
     """One end of a connection over memory."""
 
-    def __init__(self, endpoint: _Endpoint, **options: Any) -> None:
+    def __init__(self, endpoint: Endpoint, **options: Any) -> None:
         super().__init__(**options)
         self.socket: _Socket | None = _Socket(endpoint)
         self._endpoint = endpoint
@@ -167,25 +236,41 @@ class MemoryListener:
         self.port = port
         self.buffer_size = BUFFER_SIZE
         """Bytes that each direction of a connection holds, from the next one on."""
+        self.on_connect: Callable[[Endpoint, Endpoint], None] | None = None
+        """Called with the two ends of each new connection, the client's first: to give them carriers."""
         self._selector = selector
         self._handle_stream = handle_stream
 
-    def connect(self, *, max_buffer_size: int | None = None) -> MemoryStream:
+    async def connect(
+        self, *, max_buffer_size: int | None = None, attach: Attach | None = None, timeout: float | None = None
+    ) -> MemoryStream:
         """Return the client's end of a new connection; the server has its own a turn later."""
-        ours = _Endpoint(self._selector, self.buffer_size, ("127.0.0.1", 1024 + next(_ports) % 60_000))
-        theirs = _Endpoint(self._selector, self.buffer_size, ("127.0.0.1", self.port))
+        ours = Endpoint(self._selector, self.buffer_size, ("127.0.0.1", 1024 + next(_ports) % 60_000))
+        theirs = Endpoint(self._selector, self.buffer_size, ("127.0.0.1", self.port))
         ours.peer, theirs.peer = theirs, ours
+        if self.on_connect is not None:
+            self.on_connect(ours, theirs)
+        if attach is not None:
+            try:
+                async with asyncio.timeout(timeout):
+                    await attach(ours, theirs)
+            except BaseException as error:
+                ours.close()
+                theirs.close()
+                if isinstance(error, TimeoutError):
+                    raise ConnectTimeout("Timeout while connecting") from None
+                raise
         asyncio.get_running_loop().call_soon(self._handle_stream, MemoryStream(theirs), ours.name)
         return MemoryStream(ours, max_buffer_size=max_buffer_size)
 
     @contextlib.contextmanager
-    def connecting(self) -> Iterator[None]:
+    def connecting(self, attach: Attach | None = None) -> Iterator[None]:
         """In this block, ``websocket_connect`` makes its connection here if it is meant for this server."""
         module: Any = _websocket
         original = module.TCPClient
 
         def make_client(resolver: Any = None) -> MemoryTCPClient:
-            return MemoryTCPClient(self, resolver)
+            return MemoryTCPClient(self, resolver, attach)
 
         module.TCPClient = make_client
         try:
@@ -195,11 +280,15 @@ class MemoryListener:
 
 
 class MemoryTCPClient(TCPClient):
-    """Stands in for Tornado's `TCPClient`: connects over memory to one server, and over TCP to all others."""
+    """Stands in for Tornado's `TCPClient`: connects over memory to one server, and over TCP to all others.
 
-    def __init__(self, listener: MemoryListener, resolver: Any = None) -> None:
+    :arg attach: what each connection's ends are given to before it is used
+    """
+
+    def __init__(self, listener: MemoryListener, resolver: Any = None, attach: Attach | None = None) -> None:
         super().__init__(resolver=resolver)
         self._listener = listener
+        self._attach = attach
 
     def connect(self, host: str, port: int, *args: Any, **kwargs: Any) -> Any:
         """As `TCPClient.connect`."""
@@ -207,7 +296,9 @@ class MemoryTCPClient(TCPClient):
             return self._connect(**kwargs)
         return super().connect(host, port, *args, **kwargs)
 
-    async def _connect(self, *, ssl_options: Any = None, max_buffer_size: int | None = None, **_: Any) -> MemoryStream:
+    async def _connect(
+        self, *, ssl_options: Any = None, max_buffer_size: int | None = None, timeout: Any = None, **_: Any
+    ) -> MemoryStream:
         if ssl_options is not None:
             raise UsageError("there is no TLS over the memory transport: use ws_transport = 'tcp' for wss")
-        return self._listener.connect(max_buffer_size=max_buffer_size)
+        return await self._listener.connect(max_buffer_size=max_buffer_size, attach=self._attach, timeout=timeout)
