@@ -23,11 +23,14 @@ from .errors import (
     UsageError,
     WSTestFailure,
 )
+from .explore import explore
+from .faults import faults
 from .group import ClientGroup
 from .handshake import discard, discard_all, discard_until, exchange, sequence
 from .matching import as_json, containing, field
 from .scenario import Scenario
 from .server import AppServer
+from .simulation.network import Network
 from .testcase import WebSocketHTTPTestCase, WebSocketTestCase, WebSocketTestMixin
 from .tester import WebSocketTester
 from .transcript import Event, Transcript
@@ -48,6 +51,7 @@ __all__ = [
     "Event",
     "HandshakeFailed",
     "MessageTimeout",
+    "Network",
     "NotRejected",
     "NotSettled",
     "NothingCanHappen",
@@ -72,6 +76,8 @@ __all__ = [
     "discard_all",
     "discard_until",
     "exchange",
+    "explore",
+    "faults",
     "field",
     "play",
     "register_message_strategy",

@@ -14,6 +14,7 @@ from .client import WebSocketTestClient
 from .codec import Codec
 from .errors import UsageError
 from .expectations import ErrorTypes, ExpectedServerError
+from .explore import play_all
 from .group import CapturedMessages, ClientGroup, ExpectedBroadcast
 from .handshake import Handshake
 from .lifecycle import (
@@ -35,10 +36,12 @@ from .lifecycle import (
 from .matching import Expected
 from .opening import Opening
 from .patience import DEFAULT_GRACE
+from .raw import RawConnection
 from .scenario import Scenario
 from .server import AppServer
 from .session import Session
 from .simulation.clock import Clock
+from .simulation.network import Network
 from .tester import CLASS_HANDSHAKE, WebSocketTester
 from .text import show
 from .transcript import Transcript
@@ -57,7 +60,7 @@ __unittest = True
 T = TypeVar("T")
 
 _SETTINGS = ("ws_path", "ws_timeout", "ws_transport", "ws_virtual_time", "ws_codec", "ws_grace", "ws_network")
-_OTHER_NAMES = ("ws_server", "ws_connect", "ws_client", "ws_clients", "ws_session")
+_OTHER_NAMES = ("ws_server", "ws_connect", "ws_client", "ws_clients", "ws_raw", "ws_session")
 
 
 class _Forwarded:
@@ -120,8 +123,8 @@ class WebSocketTestMixin(_Base):
     ws_grace: float = DEFAULT_GRACE
     """Real seconds for what settling cannot see; 0 not to look at it."""
 
-    ws_network: Any = None
-    """The simulated network. Not in this release."""
+    ws_network: Network | None = None
+    """A `Network` for the links of all clients, over the memory transport: latency, jitter, bandwidth."""
 
     fail_on_server_error: bool = True
     """Does an uncaught exception of a handler fail the test?"""
@@ -134,7 +137,7 @@ class WebSocketTestMixin(_Base):
     ws_server: AppServer = _Forwarded("server", "The app's server: ``.app``, ``.port``, ``.url()``, ``.handlers``.")  # type: ignore[assignment]
     transcript: Transcript = _Forwarded("transcript", "What happened on every connection, in order.")  # type: ignore[assignment]
     clock: Clock = _Forwarded("clock", "The test's time, with `ws_virtual_time`: ``time()``, ``advance(seconds)``.")  # type: ignore[assignment]
-    network: Any = _Forwarded("network", "The simulated network. Not in this release.")
+    network: Network = _Forwarded("network", "The links of all clients, over the memory transport; see `Network`.")  # type: ignore[assignment]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -224,6 +227,10 @@ class WebSocketTestMixin(_Base):
         """Connect several clients at the same time. See `WebSocketTester.clients`."""
         return configured_tester(self).clients(users, path, **options)
 
+    def ws_raw(self, name: str | None = None) -> Opening[RawConnection]:
+        """Connect without an opening handshake: bytes out, bytes in. See `WebSocketTester.raw`."""
+        return configured_tester(self).raw(name)
+
     def ws_session(
         self,
         name: str | None = None,
@@ -281,6 +288,11 @@ class WebSocketTestMixin(_Base):
         await tester_of(self).play(*scenarios, timeout=timeout)
 
     # Life
+
+    def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
+        """Run the test; with `explore`, all of it once for each order of delivery."""
+        told: unittest.TestResult | None = play_all(self, super().run, result)
+        return told
 
     def setUp(self) -> None:
         """Start the server and call `asyncSetUp`."""

@@ -14,6 +14,8 @@ import asyncio
 import contextvars
 import functools
 import inspect
+import traceback
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -21,7 +23,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import Finish, HTTPError, RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from .text import show_error
+from .text import show, show_error
 from .transcript import Event, Transcript
 
 __all__ = ["Caught", "Expectation", "ServerWatch", "Served", "current", "open_watches", "run_as"]
@@ -42,6 +44,10 @@ _CALLBACKS = (
 )
 
 
+_TOLD = ("open", "on_message", "on_close")
+"""Callbacks whose calls show in which order the server got what was sent."""
+
+
 class Served:
     """One connection as the server sees it, from the request to the end of `on_close`."""
 
@@ -58,6 +64,8 @@ class Served:
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when `on_close` has run, or will never run because `open` raised."""
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.is_raw = False
+        """Does the test speak to it without a client? Then nobody needs to read of refusals in the access log."""
         self.closed_itself = False
         self.busy = 0
         """How many callbacks are awaiting something."""
@@ -104,9 +112,13 @@ class Served:
         """An exception has left something of this connection's: is it an error of the server?
 
         It is none if it only says that the client has gone: even a correct echo handler raises
-        `WebSocketClosedError` when its client vanishes with messages under way.
+        `WebSocketClosedError` when its client vanishes with messages under way. Nor is it one if Tornado itself
+        could not decompress what the client sent.
         """
         if error is self._harmless:
+            return
+        if _is_bad_deflate(error):
+            self._harmless = error
             return
         only_left = isinstance(error, (WebSocketClosedError, StreamClosedError)) and self.client_is_gone()
         if only_left and not closed_in_this_call:
@@ -157,6 +169,8 @@ class _Callback:
             served.is_open = True
         elif self._name == "on_close":
             served.on_close_ran = True
+        if served.watch.notes_calls and self._name in _TOLD:
+            served.watch.note_call(served, self._name, args)
         try:
             result = self._method(*args, **kwargs)
         except SystemExit as error:
@@ -258,6 +272,10 @@ class ServerWatch:
 
     def __init__(self, transcript: Transcript) -> None:
         self.errors: list[Caught] = []
+        self.notes_calls = False
+        """Does the transcript show when callbacks of handlers are called?"""
+        self._calls: list[tuple[Served, Event]] = []
+        """Noted calls on connections whose clients were not known yet."""
         self.expectations: list[Expectation] = []
         self._transcript = transcript
         self.expected_statuses: list[int] = []
@@ -287,6 +305,16 @@ class ServerWatch:
         for caught in self.errors:
             if caught.served is served:
                 caught.event = self._transcript.rename(caught.event, client)
+        for event in [event for caller, event in self._calls if caller is served]:
+            self._transcript.rename(event, client)
+        self._calls = [(caller, event) for caller, event in self._calls if caller is not served]
+
+    def note_call(self, served: Served, name: str, args: tuple[Any, ...]) -> None:
+        """Note in the transcript that a callback of a handler is called now."""
+        text = f"{type(served.handler).__name__}.{name}({', '.join(show(arg, 60) for arg in args)})"
+        event = self._transcript.record(served.client, "mark", text)
+        if not served.client:
+            self._calls.append((served, event))
 
     def suspect(self, served: Served, task: "asyncio.Task[Any]") -> None:
         """Remember a task of a handler that failed; someone may still take its exception."""
@@ -340,6 +368,14 @@ def run_as(served: Served, function: Callable[..., Any], *args: Any) -> Any:
         return function(*args)
 
     return contextvars.copy_context().run(run)
+
+
+def _is_bad_deflate(error: BaseException) -> bool:
+    """Did Tornado fail to decompress a message, before any code of the app's saw it?"""
+    if not isinstance(error, zlib.error):
+        return False
+    where = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return where[-1:] == ["tornado.websocket"]
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -6,10 +6,11 @@ then, in this order:
 
 1. bytes in the memory streams, and whatever the real selector has, are delivered
 2. while a job runs in an executor, nothing happens but its end
-3. descriptors that lead elsewhere get their grace, in real seconds
-4. those who wait for the app to settle go on
-5. under virtual time the clock jumps to the next timer, or to what an ``advance`` asks for
-6. if nothing at all is left, nothing can ever happen again, and those who wait are told
+3. under an order of delivery (`tornado_wstest.simulation.orders`), what it has held back is delivered, one by one
+4. descriptors that lead elsewhere get their grace, in real seconds
+5. those who wait for the app to settle go on
+6. under virtual time the clock jumps to the next timer, or to what an ``advance`` asks for
+7. if nothing at all is left, nothing can ever happen again, and those who wait are told
 
 asyncio keeps its selector in ``loop._selector``, and what is ready in ``loop._ready`` and
 ``loop._scheduled``; all three are private, and touched in this package only here and in
@@ -27,7 +28,7 @@ from .descriptors import ForeignDescriptors
 from .jobs import Jobs
 from .tasks import describe_callback
 
-__all__ = ["AtRest", "Endpoint", "Waiter", "WatchingSelector"]
+__all__ = ["AtRest", "Deliveries", "Endpoint", "Events", "Waiter", "WatchingSelector"]
 
 Events = list[tuple[selectors.SelectorKey, int]]
 
@@ -35,6 +36,9 @@ _LATE = 0.25
 """Real seconds that a bare thread gets to show itself before nothing can happen."""
 _LAST_CHANCE = 0.1
 """Real seconds that an app gets when its time is over: the machine may have stood still, and not the app."""
+
+_JOBS_PATIENCE = 0.1
+"""Real seconds that a job in an executor holds back what is held: it may be what the job waits for."""
 
 
 class Endpoint(Protocol):
@@ -56,6 +60,26 @@ class AtRest(Protocol):
 
     def nothing_can_happen(self) -> None:
         """Nothing is left that could end any wait: tell those who wait."""
+        ...
+
+
+class Deliveries(Protocol):
+    """What is still to arrive on memory streams, in an order of delivery."""
+
+    def pass_turn(self) -> bool:
+        """Deliver what is due in this turn of the loop; return whether more is due in one of the next."""
+        ...
+
+    def is_holding(self) -> bool:
+        """Is there anything that waits until everything else has settled?"""
+        ...
+
+    def release(self) -> None:
+        """Everything else has settled: deliver one thing that waits for it."""
+        ...
+
+    def sort(self, events: Events) -> Events:
+        """Return what is ready in the order in which it is reported."""
         ...
 
 
@@ -85,6 +109,8 @@ class WatchingSelector:
         self.clock: AtRest | None = None
         self.grace = 0.0
         """Real seconds of grace before the clock moves."""
+        self.deliveries: Deliveries | None = None
+        """What is still to arrive, under an order of delivery."""
         self._loop = loop
         self._jobs = jobs
         self._real: selectors.BaseSelector = loop._selector
@@ -182,22 +208,31 @@ class WatchingSelector:
         """What asyncio calls once a turn; a ``timeout`` of zero means that callbacks or timers are ready."""
         if self._limits:
             self._call_due_limits()
+        deliveries = self.deliveries
+        is_due = deliveries is not None and deliveries.pass_turn()
         awake = self._memory.awake
         if timeout is not None and timeout <= 0:
             self._quiet_since = None
             if self._waiters:
                 self._give_up_late_waiters()
-            return [*self._real.select(0), *self._memory.events()] if awake else self._real.select(0)
+            return [*self._real.select(0), *self._memory_events()] if awake else self._real.select(0)
         if awake:
-            events = self._memory.events()
+            events = self._memory_events()
             if events:
                 self._quiet_since = None
                 return [*self._real.select(0), *events]
-        if self._waiters or self.clock is not None:
+        if is_due:
+            self._quiet_since = None
+            return self._real.select(0)
+        if self._waiters or self.clock is not None or (deliveries is not None and deliveries.is_holding()):
             return self._select_at_rest(timeout)
         if self._limits:
             timeout = min(self._until_next_limit(), self._until_next_limit() if timeout is None else timeout)
         return self._real.select(timeout)
+
+    def _memory_events(self) -> Events:
+        events = self._memory.events()
+        return self.deliveries.sort(events) if self.deliveries is not None and len(events) > 1 else events
 
     def _select_at_rest(self, timeout: float | None) -> Events:
         """The loop would sleep: is the app at rest, and what happens then?"""
@@ -212,6 +247,10 @@ class WatchingSelector:
         now = time.monotonic()
         if self._quiet_since is None:
             self._quiet_since = now
+        held_for = self._deliver_held(now, has_jobs)
+        if held_for is not None and held_for <= 0:
+            self._quiet_since = None
+            return []
         patience = self._let_waiters_go(now, has_jobs)
         if patience is not None and patience <= 0:
             return []
@@ -222,12 +261,22 @@ class WatchingSelector:
             timeout = None  # virtual seconds are nothing to sleep for
         elif self.clock is not None:
             timeout = None
-        limits = [seconds for seconds in (patience, timeout) if seconds is not None]
+        limits = [seconds for seconds in (patience, timeout, held_for) if seconds is not None]
         if self._limits:
             limits.append(self._until_next_limit())
         events = self._real.select(max(0.0, min(limits)) if limits else None)
         self._note_foreign(events)
         return events
+
+    def _deliver_held(self, now: float, has_jobs: bool) -> float | None:
+        """At rest: deliver something that was held back for it. Return how long to sleep first, None for nothing."""
+        if self.deliveries is None or not self.deliveries.is_holding():
+            return None
+        assert self._quiet_since is not None
+        rest = self._quiet_since + _JOBS_PATIENCE - now if has_jobs else 0.0
+        if rest <= 0:
+            self.deliveries.release()
+        return rest
 
     def _let_waiters_go(self, now: float, has_jobs: bool) -> float | None:
         """Let those go on for whom the app has settled; return how long to sleep for the others, None for none."""
