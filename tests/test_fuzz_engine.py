@@ -9,6 +9,7 @@ import unittest
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler
 
+from tornado_wstest import faults
 from tornado_wstest.fuzzing.case import Case, Visit
 from tornado_wstest.fuzzing.engine import Finding, RouteFinished, RouteStarted, fuzz_route, replay
 from tornado_wstest.fuzzing.routes import websocket_routes
@@ -54,6 +55,20 @@ class Moody(WebSocketHandler):
         self.settings["times"].append(message)
         if len(self.settings["times"]) % 2:
             raise ValueError("moody")
+
+
+class Kicker(Echo):
+    """Takes everybody along when it goes without a close frame."""
+
+    def open(self):
+        self.here = self.settings.setdefault("here", set())
+        self.here.add(self)
+
+    def on_close(self):
+        self.here.discard(self)
+        if self.close_code is None:
+            for handler in self.here:
+                handler.ws_connection.stream.close()
 
 
 class Mute(WebSocketHandler):
@@ -124,6 +139,13 @@ class FindingTest(EngineTestCase):
         (visit,) = findings[0].case.visits
         self.assertEqual(visit, Visit(visit.path))
         self.assertRegex(visit.path, r"^/\?page=[^&]*$")
+
+    def test_faults(self):
+        """Every violation of the protocol is tried if somebody asks for it, after what the app has answered."""
+        findings, _ = self.fuzz(Kicker, checks=("faults",))
+        self.assertEqual([finding.problem.code for finding in findings], ["faults"])
+        self.assertIn(findings[0].case.visits[0].fault, faults.names)
+        self.assertEqual(self.fuzz(Kicker)[0], [])
 
     def test_nothing(self):
         """An app that is right has no findings and no warnings, and the counts say what was played."""

@@ -10,7 +10,7 @@ from tornado.ioloop import IOLoop, PeriodicCallback
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler
 
-from tornado_wstest import UsageError, discard
+from tornado_wstest import UsageError, discard, faults
 from tornado_wstest.fuzzing.case import Case, Visit
 from tornado_wstest.fuzzing.checks import CHECKS, chosen_checks, first_problem
 from tornado_wstest.fuzzing.routes import websocket_routes
@@ -263,11 +263,62 @@ def gossiping_app():
     return Application([("/", Gossip)], here=set())
 
 
+class Careless(Gossip):
+    """Takes everybody along when it goes without a close frame."""
+
+    def on_close(self):
+        super().on_close()
+        if self.close_code is None:
+            for handler in self.settings["here"]:
+                handler.ws_connection.stream.close()
+
+
+class Forgetful(Gossip):
+    """Stays on the list when it goes without a close frame."""
+
+    def on_close(self):
+        if self.close_code is not None:
+            super().on_close()
+
+
+class FaultsTest(StageTestCase):
+    """What becomes of the others, and of what stays behind, when a client violates the protocol."""
+
+    def problem_of(self, handler, fault):
+        """Play a visit that ends in a fault to an app of this handler."""
+        options = {"target": lambda: Application([("/", handler)], here=set()), "bystander": True}
+        return self.problem("a", fault=fault, ending=None, checks=["faults"], **options)
+
+    def test_others_are_not_served(self):
+        """Somebody else's connection is brought down."""
+        problem = self.problem_of(Careless, "reserved opcode 3")
+        self.assertEqual((problem.code, problem.expected), ("faults", CHECKS["faults"].sentence))
+        self.assertIn("after 'reserved opcode 3' nobody else is served", problem.title)
+        self.assertIn("bystander 1", problem.actual)
+
+    def test_it_stays_behind(self):
+        """That is a leak, as after any other end."""
+        self.assertEqual(self.problem_of(Forgetful, "reserved opcode 3").code, "leak")
+
+    def test_every_fault(self):
+        """A handler that is right has no problem with any fault, however Tornado ends it."""
+        route = websocket_routes(gossiping_app())[0]
+        settings = FuzzSettings()
+        with Stage(gossiping_app, route, settings, bystander=True) as stage:
+            for fault in faults:
+                if fault.outcome.on_close:
+                    with self.subTest(fault.name):
+                        seen = stage.play(Case((Visit("/", ("a",), fault=fault.name, ending=None),)))
+                        self.assertIsNone(first_problem(seen, chosen_checks(["faults"]), settings))
+
+
 class HealthyTest(StageTestCase):
     """What is no problem."""
 
     def test_ordinary_conversations(self):
         """Nothing is found where nothing is wrong: polite closes, slow handlers, tasks and timers that end."""
+        settings = FuzzSettings()
+        stage = self.enterContext(Stage(make_app, websocket_routes(make_app())[0], settings))
         for messages in (
             (),
             ("a", b"b"),
@@ -282,7 +333,8 @@ class HealthyTest(StageTestCase):
         ):
             for more in ({}, {"ending": None}, {"pipelined": True}, {"ending": 1001}, {"ping": b"x"}):
                 with self.subTest(messages=messages, **more):
-                    self.assertIsNone(self.problem(*messages, **more))
+                    seen = stage.play(Case((Visit("/", messages, **more),)))
+                    self.assertIsNone(first_problem(seen, chosen_checks(()), settings))
 
     def test_a_foreign_origin_where_no_cookie_is_read(self):
         """It is a public service."""
@@ -405,7 +457,7 @@ class ChosenTest(unittest.TestCase):
 
     def test_default(self):
         """All but those one must ask for."""
-        self.assertEqual(set(CHECKS) - set(self.codes()), {"isolation"})
+        self.assertEqual(set(CHECKS) - set(self.codes()), {"isolation", "faults"})
 
     def test_more_and_less(self):
         """One more, one less, some only."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..codec import Message
 from ..errors import UsageError
+from ..faults import faults
 from ..text import show
 
 __all__ = ["Case", "Visit"]
@@ -31,6 +32,8 @@ class Visit:
     subprotocols: tuple[str, ...] = ()
     declared_size: int = 0
     """If not 0: the head of a text frame of so many bytes is sent after the messages."""
+    fault: str = ""
+    """The name of a violation of the protocol that follows the messages: one of `tornado_wstest.faults`."""
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -97,6 +100,8 @@ def _visit_from_json(value: dict[str, Any]) -> Visit:
     ending, size = given.get("ending"), given.get("declared_size", 0)
     if not (ending is None or type(ending) is int) or type(size) is not int:
         raise ValueError("ending and declared_size are numbers")
+    if given.get("fault", "") not in ("", *faults.names):
+        raise ValueError(f"there is no fault {show(given['fault'])}")
     return Visit(**given)
 
 

@@ -16,7 +16,7 @@ from ..text import elide, is_library, nearest, one_line, show, show_error
 from .observation import Observation
 from .settings import FuzzSettings, allows
 
-__all__ = ["CHECKS", "Check", "Problem", "chosen_checks", "first_problem"]
+__all__ = ["CHECKS", "Check", "Problem", "chosen_checks", "first_problem", "needs_bystander"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Dropped(Check):
     sentence = "the server closes with a close frame"
 
     def look(self, seen: Observation, settings: FuzzSettings) -> Problem | None:
-        if not seen.closed_by_server or seen.close_code != NO_FRAME:
+        if not seen.closed_by_server or seen.close_code != NO_FRAME or seen.fault:
             return None
         return self._problem("the connection was dropped", "it ended without a close frame (1006)")
 
@@ -129,7 +129,7 @@ class CloseCode(Check):
 
     def look(self, seen: Observation, settings: FuzzSettings) -> Problem | None:
         code = seen.close_code
-        if not seen.closed_by_server or code in (None, NO_CODE, NO_FRAME):
+        if not seen.closed_by_server or code in (None, NO_CODE, NO_FRAME) or seen.fault:
             return None
         if allows(settings.allowed_close_codes, code):
             return None
@@ -225,6 +225,23 @@ class Isolation(Check):
         return self._problem("a bystander got what was not for it", elide(messages, 400))
 
 
+class Faults(Check):
+    """A client that violates the protocol harmed others. It is tried with each fault of the catalogue.
+
+    What Tornado does with such a client is right. That its ``on_close`` ran, that nothing of it stayed behind and that
+    nothing was raised is seen to by the other checks.
+    """
+
+    code = "faults"
+    sentence = "whoever keeps to the protocol is served, whatever others do"
+    by_default = False
+
+    def look(self, seen: Observation, settings: FuzzSettings) -> Problem | None:
+        if not seen.others_unserved:
+            return None
+        return self._problem(f"after {seen.fault!r} nobody else is served", seen.others_unserved)
+
+
 CHECKS: dict[str, Check] = {
     check.code: check
     for check in (
@@ -239,6 +256,7 @@ CHECKS: dict[str, Check] = {
         Leak(),
         Origin(),
         Isolation(),
+        Faults(),
     )
 }
 """By their codes; what comes first is the cause of what follows."""
@@ -260,6 +278,11 @@ def chosen_checks(wanted: Iterable[str]) -> list[Check]:
     chosen |= {name[1:] for name in names if name[0] == "+"}
     chosen -= {name[1:] for name in names if name[0] == "-"}
     return [check for code, check in CHECKS.items() if code in chosen]
+
+
+def needs_bystander(checks: Iterable[Check]) -> bool:
+    """Does one of these look at a client that has nothing to do with what is played?"""
+    return any(check.code in ("isolation", "faults") for check in checks)
 
 
 def first_problem(seen: Observation, checks: Sequence[Check], settings: FuzzSettings) -> Problem | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..text import one_line, plural
-from .checks import chosen_checks, first_problem
+from .checks import chosen_checks, first_problem, needs_bystander
 from .config import Config
 from .engine import Event, Finding, Played, RouteFinished, RouteStarted
 from .report import (
@@ -174,7 +174,7 @@ def _play_again(target: Target, route: Route, settings: FuzzSettings, saved: Sav
     checks = chosen_checks(settings.checks)
     found: list[Finding | None] = []
     for _ in range(_REPLAYS):
-        with Stage(target, route, settings, bystander=any(check.code == "isolation" for check in checks)) as stage:
+        with Stage(target, route, settings, bystander=needs_bystander(checks)) as stage:
             seen = stage.play(saved.case)
         problem = first_problem(seen, checks, settings)
         found.append(None if problem is None else Finding(route, problem, seen, saved.seed))

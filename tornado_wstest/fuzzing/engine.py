@@ -29,9 +29,10 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.errors import HypothesisException, HypothesisWarning
 
 from ..errors import UsageError
+from ..faults import faults
 from ..text import plural
 from .case import Case, Visit
-from .checks import Problem, chosen_checks, first_problem
+from .checks import Problem, chosen_checks, first_problem, needs_bystander
 from .observation import Observation
 from .routes import Route
 from .settings import FuzzSettings
@@ -135,13 +136,10 @@ def replay(target: Target, route: Route, settings: FuzzSettings, case: Case) -> 
     """Play a case three times, each to a fresh app, and return what the checks say each time."""
     found = []
     for _ in range(_REPLAYS):
-        with Stage(target, route, settings, bystander=_needs_bystander(settings)) as stage:
-            found.append(first_problem(stage.play(case), chosen_checks(settings.checks), settings))
+        checks = chosen_checks(settings.checks)
+        with Stage(target, route, settings, bystander=needs_bystander(checks)) as stage:
+            found.append(first_problem(stage.play(case), checks, settings))
     return found
-
-
-def _needs_bystander(settings: FuzzSettings) -> bool:
-    return any(check.code == "isolation" for check in chosen_checks(settings.checks))
 
 
 class _Run:
@@ -171,6 +169,7 @@ class _Run:
         self._interrupted = False
         self._answers = 0
         self._cut_short = 0
+        self._talkative: Visit | None = None
         self._statuses: dict[int, int] = {}
         self._handshake_failure = ""
         self._with_cookies: Case | None = None
@@ -182,7 +181,7 @@ class _Run:
 
     def findings(self) -> Iterator[Finding]:
         """Play, and yield what was found."""
-        bystander = any(check.code == "isolation" for check in self._checks)
+        bystander = needs_bystander(self._checks)
         with Stage(self._target, self._route, self._settings, bystander=bystander) as stage:
             self._stage = stage
             try:
@@ -260,6 +259,8 @@ class _Run:
             self._statuses[seen.status] = self._statuses.get(seen.status, 0) + 1
         if seen.size_limit and not seen.closed_by_server:
             self._with_limit = seen
+        if seen.answered and self._talkative is None:
+            self._talkative = dataclasses.replace(seen.case.visits[-1], ping=b"", pipelined=False)
         if seen.closed_by_server and seen.sent < len(seen.case.messages):
             self._cut_short += 1
         if seen.accepted and seen.reads_cookies and self._with_cookies is None:
@@ -399,6 +400,17 @@ class _Run:
             size = (_LARGE if limit >= _NO_LIMIT else max(limit, _LARGE)) + 1
             visit = self._with_limit.case.visits[-1]
             self._play(Case((dataclasses.replace(visit, messages=(), ping=b"", ending=1000, declared_size=size),)))
+
+        if "faults" in codes:
+            self._probe_faults()
+
+    def _probe_faults(self) -> None:
+        """Violate the protocol in every way, each time after a conversation that the app has taken part in."""
+        known = self._talkative or Visit(self._route.example_path or "/")
+        for fault in faults:
+            # Where Tornado itself runs no on_close, the app cannot clean up.
+            if fault.outcome.on_close and not self._out_of_time():
+                self._play(Case((dataclasses.replace(known, fault=fault.name, ending=None),)))
 
     # Findings
 

@@ -9,10 +9,12 @@ from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketHandler
 
 from ..client import WebSocketTestClient
-from ..endpoint import Plan, Surroundings
+from ..endpoint import Surroundings
 from ..errors import ConnectionClosed, HandshakeFailed, MessageTimeout, NotSettled, WSTestFailure
+from ..faults import faults
 from ..frames import Opcode, encode_frame
 from ..hooks import owner_of
+from ..plan import Plan
 from ..simulation.clock import Clock
 from ..simulation.tasks import place
 from ..watch import Served
@@ -102,6 +104,9 @@ class Guest:
             await client.send(message)
             if not visit.pipelined and not await self._after(message):
                 return
+        if visit.fault:
+            await self._violate(visit.fault)
+            return
         if visit.declared_size:
             if not await self._answers(b"", 1):
                 return
@@ -117,6 +122,12 @@ class Guest:
             await client.send_frame(Opcode.PONG, visit.ping)
         if await self._answers(visit.ping, len(visit.messages) if visit.pipelined else 1):
             await self._linger()
+
+    async def _violate(self, fault: str) -> None:
+        """Do what no well-behaved client does. How Tornado ends that is not the app's doing."""
+        self._seen.fault = fault
+        await self._client.send_raw(faults[fault].data)
+        await self._rest()
 
     async def _after(self, message: Any) -> bool:
         """Let the handler do what it does with a message. Is all well?"""

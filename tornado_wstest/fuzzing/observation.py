@@ -47,6 +47,10 @@ class Observation:
     """Where, innermost last."""
     bystander: list[Message] = dataclasses.field(default_factory=list)
     """What somebody else got meanwhile."""
+    fault: str = ""
+    """The name of the violation of the protocol that came last."""
+    others_unserved: str = ""
+    """What somebody else did not get who was connected meanwhile, in words."""
     takes_any_size: bool = False
     """Was the connection still open when an oversized frame had begun?"""
     # The end

@@ -27,7 +27,7 @@ _WIDTH = 100
 _QUIET = 60
 """Seconds after which what a connection has left behind should be gone."""
 _MODULES = ("asyncio", "base64", "gc", "os", "time", "weakref")
-_NAMES = {*_MODULES, "FoundTest", "HTTPClientError", "WebSocketTestCase", "WebSocketTester", "mock"}
+_NAMES = {*_MODULES, "FoundTest", "HTTPClientError", "WebSocketTestCase", "WebSocketTester", "faults", "mock"}
 """What the test needs for itself."""
 
 
@@ -123,7 +123,7 @@ class _Paste:
         plain = [f"import {name}" for name in _MODULES if name in self._uses]
         plain += ["from unittest import mock"] if "mock" in self._uses else []
         tornado = ["from tornado.httpclient import HTTPClientError"] if "HTTPClientError" in self._uses else []
-        ours = sorted(self._uses & {"WebSocketTestCase", "WebSocketTester"})
+        ours = sorted(self._uses & {"WebSocketTestCase", "WebSocketTester", "faults"})
         # A test case that a module imports is collected there, too.
         target = self._import_of(self._module, self._attribute)
         target = f"import {self._module}" if self._app.endswith("test case") else target
@@ -264,6 +264,14 @@ class _Paste:
             "await bystander.expect_nothing()",
         ]
 
+    def _write_faults(self) -> list[str]:
+        path = _repr(self._route.example_path or "/")
+        return [
+            f"bystander = await self.ws_client({path})",
+            *self._visits(connect="self.ws_client"),
+            f"await bystander.ping(timeout={self._patience})",
+        ]
+
     def _write_leak(self) -> list[str]:
         self._uses |= {"gc", "weakref", "WebSocketTester"}
         settings = self._settings
@@ -345,6 +353,9 @@ class _Paste:
                 *(f"    {line}" for line in after),
             ]
             lines += ["await self.settle()"] if visit.pipelined else []
+        if visit.fault:
+            self._uses.add("faults")
+            lines += ["if not client.closed:", f"    await client.send_raw(faults[{_repr(visit.fault)}].data)"]
         if visit.ping:
             lines += [
                 "if not client.closed:",

@@ -230,6 +230,7 @@ def _visit(visit: Visit) -> str:
     parts += ["all at once"] if visit.pipelined and len(visit.messages) > 1 else []
     parts += [f"origin {visit.origin}"] if visit.origin is not None else []
     parts += [f"subprotocols {', '.join(visit.subprotocols)}"] if visit.subprotocols else []
+    parts += [f"then the fault {visit.fault!r}"] if visit.fault else []
     parts += [f"ping {show(visit.ping, 40)}"] if visit.ping else []
     parts += [f"the head of a message of {visit.declared_size:,} bytes"] if visit.declared_size else []
     parts.append("vanishes without a close frame" if visit.ending is None else f"closes with {visit.ending}")

@@ -21,10 +21,11 @@ from tornado.ioloop import IOLoop
 
 from ..client import WebSocketTestClient
 from ..codec import JSON
-from ..endpoint import Plan, Surroundings
+from ..endpoint import Surroundings
 from ..errors import NotSettled, UsageError, WSTestFailure
 from ..hooks import owner_of
 from ..patience import DEFAULT_GRACE, default_timeout
+from ..plan import Plan
 from ..request import HandshakeRequest, build_request
 from ..server import AppServer
 from ..simulation.clock import Clock
@@ -189,8 +190,11 @@ class Stage:
         await self._refresh()
         if not isinstance(self._target, App):
             await self._play_once(case)
-        again = (await self._play_once(case)).left
+        seen = await self._play_once(case)
         await self._clean_up()
+        if seen.errors or seen.unclean or seen.unanswered or seen.restless:
+            return left  # it was not looked for what stays behind: the first has left it in the way
+        again = seen.left
         self._singletons.update(what for what in left if what not in again)
         return tuple(what for what in left if what in again)
 
@@ -206,6 +210,8 @@ class Stage:
         served = await self._make_visits(seen, bystanders)
         for bystander in bystanders:
             seen.bystander += await bystander.receive_all()
+            if seen.fault and not seen.others_unserved:
+                seen.others_unserved = await self._what_is_unserved(bystander)
             await bystander.end()
         try:
             await self._settling.settle(timeout=self._around.patience, grace=self._around.grace)
@@ -245,6 +251,13 @@ class Stage:
         except (HTTPClientError, WSTestFailure):
             return
         bystanders.append(client)
+
+    async def _what_is_unserved(self, bystander: WebSocketTestClient) -> str:
+        try:
+            await bystander.ping(timeout=self._settings.message_timeout)
+        except WSTestFailure as error:
+            return str(error).partition("\n")[0]
+        return ""
 
     # What stays behind
 
