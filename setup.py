@@ -22,6 +22,8 @@ TEST = [
     "rich>=13",
     "uvloop>=0.21; platform_system != 'Windows'",
 ]
+# Chromium itself is none of pip's: apt-get install chromium chromium-driver.
+BROWSER = ["selenium>=4.20"]
 REAL = ["sockjs-tornado>=1.0.7", "terminado>=0.18"]
 
 setup(
@@ -32,10 +34,11 @@ setup(
     long_description_content_type="text/x-rst",
     license="Apache-2.0",
     packages=find_packages(include=["tornado_wstest", "tornado_wstest.*"]),
-    package_data={"tornado_wstest": ["py.typed"]},
+    package_data={"tornado_wstest": ["py.typed", "diagram.css", "diagram.js"]},
     python_requires=">=3.11",
     install_requires=["tornado>=6.3"],
     extras_require={
+        "browser": BROWSER,
         "cli": ["rich>=13"],
         "fuzz": ["hypothesis>=6.100"],
         "real": REAL,

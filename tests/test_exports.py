@@ -12,9 +12,9 @@ import tornado_wstest
 
 NAMES = """
     WebSocketTestMixin WebSocketTestCase WebSocketHTTPTestCase
-    WebSocketTester WebSocketTestClient ClientGroup AppServer connect play Scenario
+    WebSocketTester WebSocketTestClient ClientGroup AppServer connect play Scenario Network
     discard discard_until discard_all exchange sequence
-    containing field as_json Codec
+    containing field as_json Codec faults explore
     Transcript Event
     WSTestFailure MessageTimeout UnexpectedMessage ConnectionClosed HandshakeFailed NotRejected BroadcastMismatch
     ScenarioFailed ServerError NotSettled NothingCanHappen UsageError

@@ -18,6 +18,7 @@ from tornado.testing import gen_test
 from tornado.web import Application, HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from tests.apps import races
 from tornado_wstest import (
     Scenario,
     WebSocketTestCase,
@@ -26,6 +27,8 @@ from tornado_wstest import (
     discard_all,
     discard_until,
     exchange,
+    explore,
+    faults,
     field,
     sequence,
 )
@@ -523,6 +526,50 @@ class CloseTest(FailureTextTestCase):
 
         self.assert_text(test)
 
+    def test_reconnect_while_the_server_is_down(self):
+        """Who comes back too early is told that nobody listens, and when somebody will."""
+
+        async def test(self):
+            client = await self.ws_client(name="ann")
+            restarting = asyncio.create_task(self.ws_server.restart(downtime=10))
+            await client.expect_closed(1006)
+            try:
+                await client.reconnect()
+            finally:
+                await restarting
+
+        self.assert_text(test, ws_virtual_time=True)
+
+    def test_reconnect_while_connected(self):
+        """Who has not gone cannot come back."""
+
+        async def test(self):
+            client = await self.ws_client(name="ann")
+            await client.reconnect()
+
+        self.assert_text(test)
+
+    def test_raw_bytes_after_the_server_dropped(self):
+        """A fault that ended the connection ends what is sent after it; the transcript has the bytes."""
+
+        async def test(self):
+            client = await self.ws_client(name="eve")
+            await client.send_raw(faults["reserved opcode 3"].data)
+            await self.settle()
+            await client.send_raw(faults["reserved bit 1"].data)
+
+        self.assert_text(test)
+
+    def test_plain_connection_that_stays_open(self):
+        """What a plain connection waited for, and what came instead."""
+
+        async def test(self):
+            raw = await self.ws_raw("eve")
+            await raw.send(faults.opening["no version"].at("/room").data)
+            await raw.expect_closed()
+
+        self.assert_text(test, ws_timeout=0.1)
+
     def test_send_after_the_server_closed(self):
         """What should be sent is shown, with the close."""
 
@@ -989,3 +1036,52 @@ class FilesTest(unittest.TestCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class ExploreTest(FailureTextTestCase):
+    """A test failed in one of many orders of delivery."""
+
+    how = {
+        "ws_path": "/",
+        "ws_transport": "memory",
+        "ws_virtual_time": True,
+        "get_app": lambda self: races.make_app(races.HastyNames),
+    }
+
+    def test_explored_race(self):
+        """The seed is named, and the transcript shows in which order the app got what was sent."""
+
+        @explore(runs=100)
+        async def test(self):
+            await races.one_name(self)
+
+        self.assert_text(test, **self.how)
+
+    def test_explored_race_from_its_seed(self):
+        """Played alone, it is the same."""
+
+        @explore(seed=1)
+        async def test(self):
+            await races.one_name(self)
+
+        self.assert_text(test, **self.how)
+
+    def test_explored_in_a_plain_order(self):
+        """What fails in the first run needs no order, and it is said."""
+
+        @explore(runs=100)
+        async def test(self):
+            client = await self.ws_client(name="ann")
+            await client.send("take rob")
+            await client.expect("taken")
+
+        self.assert_text(test, **self.how)
+
+    def test_explored_over_tcp(self):
+        """It is said why that cannot be, and what can."""
+
+        @explore(runs=100)
+        async def test(self):
+            await self.ws_client()
+
+        self.assert_text(test)

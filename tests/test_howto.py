@@ -118,3 +118,14 @@ class PagesTest(unittest.TestCase):
                         result = run(code, page)
                         self.assertEqual([text for _, text in result.errors + result.failures], [])
                         self.assertGreater(result.testsRun, 0)
+
+    def test_the_failure_of_the_explore_page_is_what_it_says(self):
+        """The wrong handler of the page fails as it is shown there, and the right one does not."""
+        page = PAGES / "explore.rst"
+        result = run(examples(page)[None][0], page)
+        self.assertEqual((result.testsRun, len(result.expectedFailures), result.unexpectedSuccesses), (2, 1, []))
+        ((_, text),) = result.expectedFailures
+        shown = re.search(r"::\n\n((?:    .*\n)+)\n``@explore", page.read_text("utf-8"))[1]
+        first, rest = textwrap.dedent(shown).split("...\n")
+        self.assertIn(first, text)
+        self.assertIn(rest, re.sub(r"^ +\d\.\d{3}", "    0.000", text, flags=re.MULTILINE))

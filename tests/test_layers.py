@@ -11,20 +11,22 @@ LAYERS = """
     text
     errors fuzzing.screen
     codec frames
+    faults
     matching
-    layout volatile
+    layout volatile readable portable
     recorded_message
-    recorded
+    recorded diagram
     transcript
     simulation.tasks
     simulation.jobs simulation.descriptors
     simulation.selector
     simulation.settle simulation.memory
-    simulation.clock simulation.limits
+    simulation.clock simulation.limits simulation.lanes simulation.orders
+    simulation.network
     cookies
     request
     handshake
-    scenario
+    plan scenario
     watch
     hooks
     server
@@ -33,7 +35,7 @@ LAYERS = """
     wording
     endpoint
     opening
-    client
+    client raw
     expectations patience group
     session
     playing
@@ -48,7 +50,7 @@ LAYERS = """
     fuzzing.graphql fuzzing.paths
     fuzzing.strategies
     tester elsewhere
-    lifecycle
+    lifecycle explore
     fuzzing.settings fuzzing.case fuzzing.blocking
     fuzzing.observation fuzzing.smaller fuzzing.holding
     fuzzing.checks

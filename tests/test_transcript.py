@@ -1,5 +1,8 @@
 """What happened on every connection, in order."""
 
+import json
+import pathlib
+import tempfile
 import unittest
 
 from tornado_wstest.errors import UsageError
@@ -230,6 +233,118 @@ class LimitTest(TranscriptTestCase):
         self.talk("a-name-that-is-long", 1)
         self.talk("ann", 60)
         self.assertRegex(self.lines()[1], r"^   21\.000  ann --> ")
+
+
+class SaveTest(TranscriptTestCase):
+    """The transcript as a file."""
+
+    def setUp(self):
+        super().setUp()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def save(self, name, **options):
+        """Save as ``name``, and return what is in the file."""
+        self.transcript.save(self.folder / name, **options)
+        return (self.folder / name).read_text("utf-8")
+
+    def assert_refused(self, path, *texts):
+        """Saving raises `UsageError` with these texts, and leaves no file."""
+        before = sorted(self.folder.rglob("*"))
+        with self.assertRaises(UsageError) as caught:
+            self.transcript.save(path)
+        for text in texts:
+            self.assertIn(text, str(caught.exception))
+        self.assertEqual(sorted(self.folder.rglob("*")), before)
+
+    def test_save_by_ending(self):
+        """The ending decides, in capitals too; a path may be a str."""
+        self.record(("ann", "sent", "foo"))
+        for name, start in (
+            ("x.html", "<!DOCTYPE html>"),
+            ("x.HTM", "<!DOC"),
+            ("x.txt", "transcript ("),
+            ("x.json", "["),
+        ):
+            with self.subTest(name=name):
+                self.transcript.save(str(self.folder / name))
+                self.assertTrue((self.folder / name).read_text("utf-8").startswith(start))
+
+    def test_save_as_text(self):
+        """A short transcript is what `render` draws."""
+        self.record(("ann", "connect", "/"), ("bob", "error", ValueError("no")), ("", "mark", "done"))
+        self.assertEqual(self.save("x.txt"), f"{self.transcript.render()}\n")
+
+    def test_save_as_text_whole(self):
+        """A text has all events, whole payloads, and whole names."""
+        long = "x" * 5000
+        self.record(*(("n" * 30, kind, long) for kind in ("sent", "ping", "mark", "connect") for _ in range(30)))
+        self.record(("ann", "error", ValueError(long)))
+        lines = self.save("x.txt").splitlines()
+        self.assertEqual(len(lines), 122)
+        self.assertTrue(all(long in line for line in lines[1:]))
+        self.assertTrue(all("n" * 30 in line for line in lines[1:-1]))
+
+    def test_save_as_json(self):
+        """JSON says which side an event came from."""
+        self.record(("ann", "sent", "a"), ("ann", "received", "b"), ("ann", "ping", b""), ("", "mark", "c"))
+        self.transcript.record("ann", "close", "1000", outgoing=True)
+        self.record(("ann", "error", ValueError("no")))
+        events = json.loads(self.save("x.json"))
+        self.assertEqual([e["from"] for e in events], ["client", "server", "server", None, "client", "server"])
+        self.assertEqual([e["time"] for e in events], [0, 1, 2, 3, 4, 5])
+
+    def test_save_nothing(self):
+        """A transcript without events can be saved, too."""
+        self.assertIn("Nothing happened", self.save("x.html"))
+        self.assertEqual(self.save("x.txt"), "transcript: nothing happened on any connection\n")
+        self.assertEqual(json.loads(self.save("x.json")), [])
+
+    def test_save_again(self):
+        """A file that is there is written over."""
+        self.record(("ann", "sent", "a"), ("ann", "sent", "b"))
+        self.save("x.txt")
+        self.transcript = Transcript(self.now)
+        self.assertEqual(self.save("x.txt").count("\n"), 1)
+
+    def test_save_what_utf8_cannot_say(self):
+        """A lone surrogate does not stand in the way."""
+        self.record(("ann", "mark", "a\ud800b"))
+        self.assertIn(r"a\ud800b", self.save("x.txt"))
+
+    def test_save_to_an_unknown_ending(self):
+        """Another ending, or none, is refused with those that are valid."""
+        for name in ("x.pdf", "transcript", "x.html.gz", ".html"):
+            with self.subTest(name=name):
+                self.assert_refused(self.folder / name, name, "valid endings are: .html, .htm, .txt, .json")
+
+    def test_save_to_a_folder_that_does_not_exist(self):
+        """A missing folder is named, with how to make it."""
+        self.assert_refused(
+            self.folder / "no" / "x.html", f"{str(self.folder / 'no')!r} does not exist", "os.makedirs("
+        )
+
+    def test_save_below_a_file(self):
+        """A file in the place of the folder is told from a missing one."""
+        (self.folder / "file").touch()
+        self.assert_refused(self.folder / "file" / "x.html", f"{str(self.folder / 'file')!r} is a file")
+
+    def test_save_to_a_folder(self):
+        """A folder is no file, whatever its name."""
+        (self.folder / "x.html").mkdir()
+        self.assert_refused(self.folder / "x.html", "is a folder: name the file", "x.html/transcript.html")
+        self.assert_refused(self.folder, "is a folder")
+        self.assert_refused("", "is a folder", "'transcript.html'")
+
+    def test_save_to_no_path(self):
+        """What is no path at all is shown."""
+        self.assert_refused(5, "saved to a path with one of these endings: .html, .htm, .txt, .json; not to 5")
+
+    def test_save_with_a_title_that_is_no_text(self):
+        """A title is a str."""
+        with self.assertRaisesRegex(UsageError, "title is a str, not 5"):
+            self.save("x.html", title=5)
 
 
 class MaskTest(unittest.TestCase):

@@ -24,6 +24,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from .errors import UsageError
 from .layout import Chain, Code, Group, Link, call, comment, quote
+from .portable import close_parts
 from .recorded_message import Received, Reply, Values
 from .text import elide, one_line, show_error
 
@@ -35,7 +36,6 @@ __all__ = ["as_scenario"]
 _LAST_MARK = "over"
 _TAKEN = ("is_object", "is_timestamp", "re", "self", "time")
 _PLAIN = re.compile(r"connection \d+")
-_CLOSE = re.compile(r"(?P<code>\d+)(?: \([^)]*\))?(?: (?P<reason>.*))?", re.DOTALL)
 
 
 @dataclasses.dataclass
@@ -316,11 +316,10 @@ def _learn(user: _User, other: _User) -> None:
 
 def _close_arguments(payload: str) -> list[Code]:
     """Return code and reason of a close as the transcript has it: ``4001 'who are you?'``."""
-    match = _CLOSE.fullmatch(payload)
-    if match is None:
+    code, reason = close_parts(payload)
+    if code is None:
         return []
-    reason = [quote(ast.literal_eval(match["reason"]))] if match["reason"] else []
-    return [match["code"], *reason]
+    return [str(code), quote(reason)] if reason else [str(code)]
 
 
 def _changing(values: Sequence[str]) -> list[str]:

@@ -6,12 +6,15 @@ remembers and draws; who writes into it is the business of the clients and of th
 
 import os
 import re
+import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, overload
 
+from .diagram import page
 from .errors import UsageError
+from .portable import to_json
 from .recorded import as_scenario
 from .text import elide, is_library, one_line, show, show_error
 
@@ -20,6 +23,7 @@ __all__ = ["KINDS", "Event", "Transcript", "is_secret", "mask_headers", "mask_qu
 KINDS = ("connect", "reject", "sent", "received", "ping", "pong", "close", "error", "mark")
 
 _MAX_EVENTS = 40
+_MAX_NAME = 24
 _MAX_PAYLOAD = 100
 
 _SECRET = re.compile(r"auth|cookie|credential|jwt|key|passw|pwd|secret|session|sig|token|xsrf", re.IGNORECASE)
@@ -119,6 +123,38 @@ class Transcript(Sequence[Event]):
         """
         return as_scenario(self._events, lambda event: isinstance(event, _Outgoing), self._rests, time.time())
 
+    def save(self, path: str | os.PathLike[str], *, title: str = "") -> None:
+        """Write the whole transcript to a file, in the format that the ending of its name says.
+
+        ::
+
+            self.transcript.save("chat.html")
+
+        - ``.html`` or ``.htm``: one page with a sequence diagram, for any browser. Messages unfold, clients can be
+          chosen, and it asks no server for anything. Of more than ten million characters of messages the oldest
+          are cut, and say so.
+        - ``.txt``: what `render` draws, with all events and whole payloads.
+        - ``.json``: a list of events for other programs, as `tornado_wstest.portable.to_json` says. Bytes are Base64.
+
+        A file that is there already is written over. Messages are not masked: read what you give away.
+
+        :arg title: what stands above the page; nothing in the other formats
+
+        Raises `UsageError` for another ending, and where the folder does not exist.
+        """
+        writers: dict[str, Callable[[], str]] = {
+            ".html": lambda: page(self._events, _sender, _payload_text, title=title),
+            ".htm": lambda: page(self._events, _sender, _payload_text, title=title),
+            ".txt": lambda: self._draw(self._events, whole=True) + "\n",
+            ".json": lambda: to_json(self._events, _sender),
+        }
+        ending = _ending(path, writers)
+        if not isinstance(title, str):
+            raise UsageError(f"title is a str, not {show(title)}")
+        text = writers[ending]()
+        with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            file.write(text)
+
     def __len__(self) -> int:
         return len(self._events)
 
@@ -141,17 +177,20 @@ class Transcript(Sequence[Event]):
         :arg first: the client whose events are kept if there are too many
         :arg unread: events of messages that no one has taken; they are marked with ``*``
         """
-        if not self._events:
-            return "transcript: nothing happened on any connection"
         chosen = _choose(self._events, first)
-        marked = {id(event) for event in unread}
-        width = min(max((len(e.client) for e in chosen if e is not None), default=0), 24)
+        text = self._draw(chosen, {id(event) for event in unread})
+        left_out = len(self._events) - sum(event is not None for event in chosen)
+        return f"{text}\n   ({left_out} of {len(self._events)} events left out)" if left_out else text
+
+    def _draw(self, chosen: Sequence[Event | None], marked: Collection[int] = (), *, whole: bool = False) -> str:
+        """Draw events in lines; ``marked`` holds the ids of those with a ``*``, ``whole`` elides nothing."""
+        if not chosen:
+            return "transcript: nothing happened on any connection"
+        limit, widest = (sys.maxsize, sys.maxsize) if whole else (_MAX_PAYLOAD, _MAX_NAME)
+        width = min(max((len(e.client) for e in chosen if e is not None), default=0), widest)
         lines = ["transcript (seconds, client, --> to the server, <-- from it, * unread):"]
         for event in chosen:
-            lines.append("   ..." if event is None else _line(event, width, id(event) in marked))
-        left_out = len(self._events) - sum(event is not None for event in chosen)
-        if left_out:
-            lines.append(f"   ({left_out} of {len(self._events)} events left out)")
+            lines.append("   ..." if event is None else _line(event, width, id(event) in marked, limit))
         return "\n".join(lines)
 
 
@@ -195,10 +234,10 @@ def _choose(events: list[Event], first: str | None) -> list[Event | None]:
     return chosen
 
 
-def _line(event: Event, width: int, unread: bool) -> str:
+def _line(event: Event, width: int, unread: bool, limit: int) -> str:
     client = elide(event.client, width) if width >= 8 else event.client
     arrow = _ARROWS.get(event.kind) or _control_arrow(event)
-    text = _payload_text(event)
+    text = _payload_text(event, limit)
     return f"{event.time:9.3f}  {client:<{width}} {arrow}{'*' if unread else ' '}{text}".rstrip()
 
 
@@ -210,22 +249,54 @@ def _control_arrow(event: Event) -> str:
     return "-->" if isinstance(event, _Outgoing) else "<--"
 
 
-def _payload_text(event: Event) -> str:
+def _payload_text(event: Event, limit: int = _MAX_PAYLOAD) -> str:
     payload = event.payload
     if event.kind in ("sent", "received"):
-        return show(payload, _MAX_PAYLOAD)
+        return show(payload, limit)
     if event.kind == "error":
-        return _error_text(payload)
+        return _error_text(payload, limit)
     if event.kind == "mark":
-        return f"-- {elide(one_line(payload), 2 * _MAX_PAYLOAD)}"
+        return f"-- {elide(one_line(payload), 2 * limit)}"
     if event.kind in ("ping", "pong"):
-        return f"{event.kind} {show(payload, 40)}" if payload else event.kind
-    return f"{event.kind} {elide(one_line(str(payload)), _MAX_PAYLOAD)}" if payload is not None else event.kind
+        return f"{event.kind} {show(payload, limit * 2 // 5)}" if payload else event.kind
+    return f"{event.kind} {elide(one_line(str(payload)), limit)}" if payload is not None else event.kind
 
 
-def _error_text(error: BaseException) -> str:
+def _error_text(error: BaseException, limit: int) -> str:
     """Name the exception and the innermost line of the user's own code that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if not is_library(frame.filename)] or frames
     place = f" ({os.path.basename(ours[-1].filename)}:{ours[-1].lineno} in {ours[-1].name})" if ours else ""
-    return f"the server raised {one_line(show_error(error, _MAX_PAYLOAD))}{place}"
+    return f"the server raised {one_line(show_error(error, limit))}{place}"
+
+
+def _sender(event: Event) -> str:
+    """Return from which side the event came: ``"client"``, ``"server"``, or ``""`` for a mark."""
+    arrow = _ARROWS.get(event.kind) or _control_arrow(event)
+    return {"-->": "client", "<--": "server", "!!!": "server"}.get(arrow, "")
+
+
+def _ending(path: object, valid: Iterable[str]) -> str:
+    """Return the ending of a path that can be written to, in small letters."""
+    formats = ", ".join(valid)
+    if not isinstance(path, (str, os.PathLike)):
+        raise UsageError(f"a transcript is saved to a path with one of these endings: {formats}; not to {show(path)}")
+    name = os.fsdecode(path)
+    if not name or os.path.isdir(name):
+        raise UsageError(
+            f"{name!r} is a folder: name the file, with one of these endings: {formats}\n"
+            f"for example {os.path.join(name, 'transcript.html')!r}"
+        )
+    ending = os.path.splitext(name)[1].lower()
+    if ending not in valid:
+        raise UsageError(
+            f"no transcript can be saved as {name!r}: the ending {ending!r} is not known\nvalid endings are: {formats}"
+        )
+    folder = os.path.dirname(name) or "."
+    if not os.path.isdir(folder):
+        state = "is a file" if os.path.exists(folder) else "does not exist"
+        raise UsageError(
+            f"no transcript can be saved as {name!r}: the folder {folder!r} {state}\n"
+            f"make it first: os.makedirs({folder!r}), or save into {os.getcwd()!r}"
+        )
+    return ending
