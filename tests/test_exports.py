@@ -11,8 +11,8 @@ import unittest
 import tornado_wstest
 
 NAMES = """
-    WebSocketTestMixin WebSocketTestCase WebSocketHTTPTestCase
-    WebSocketTester WebSocketTestClient ClientGroup AppServer connect play Scenario Network
+    WebSocketTestMixin WebSocketTestCase WebSocketHTTPTestCase IsolatedWebSocketTestCase LiveServerTestCase
+    WebSocketTester WebSocketTestClient ClientGroup AppServer LiveServer connect play Scenario Network
     discard discard_until discard_all exchange sequence
     containing field as_json Codec faults explore
     Transcript Event

@@ -1,7 +1,9 @@
 """The examples of the pages in ``docs/howto/``, run as they stand there."""
 
+import importlib.util
 import pathlib
 import re
+import shutil
 import textwrap
 import types
 import unittest
@@ -20,16 +22,24 @@ class ConversationTest(WebSocketTestCase):
 """
 
 
+def is_here(name):
+    """Is this a module that can be imported, or a program on the path?"""
+    return importlib.util.find_spec(name) is not None or shutil.which(name) is not None
+
+
 def examples(page=PAGE):
-    """Return the Python code below each heading of a page, with its line breaks in place."""
+    """Return the Python code below each heading of a page, with its line breaks in place.
+
+    Code below a comment ``.. needs: this that`` is left out where one of these is missing.
+    """
     found = {}
     heading = r"^(?P<title>.+)\n---+\n"
-    block = r"^\.\. code-block:: python\n\n(?P<code>(?:(?: {4}.*)?\n)+)"
+    block = r"^(?:\.\. needs: (?P<needs>.+)\n\n)?\.\. code-block:: python\n\n(?P<code>(?:(?: {4}.*)?\n)+)"
     text = page.read_text("utf-8")
     title = None
     for match in re.finditer(f"{heading}|{block}", text, re.MULTILINE):
         title = match["title"] or title
-        if match["code"]:
+        if match["code"] and all(map(is_here, (match["needs"] or "").split())):
             # As many empty lines in front as the page has, so that a failure shows the line of the page.
             found.setdefault(title, []).append(
                 "\n" * text.count("\n", 0, match.start("code")) + textwrap.dedent(match["code"])

@@ -61,7 +61,8 @@ LAYERS = """
     fuzzing.report fuzzing.saved
     fuzzing.exports fuzzing.running fuzzing.stateful
     fuzzing.command
-    testcase
+    testcase visitors
+    isolated live
     fuzzing.unit
     pytest_plugin
     __init__

@@ -149,6 +149,7 @@ class LifeTest(unittest.TestCase):
                 self.addAsyncCleanup(self.clean)
 
             async def clean(self):
+                await self.ws_client()
                 calls.append("cleanup")
 
             async def asyncTearDown(self):
@@ -161,7 +162,7 @@ class LifeTest(unittest.TestCase):
 
         outcome = run_test(Case)
         self.assertTrue(outcome.was_successful, outcome.text)
-        order = "get_app asyncSetUp enter test asyncTearDown cleanup exit on_close on_close close_app"
+        order = "get_app asyncSetUp enter test asyncTearDown cleanup exit on_close on_close on_close close_app"
         self.assertEqual(" ".join(calls), order)
 
     def test_clients_are_closed_in_the_order_they_connected(self):

@@ -27,6 +27,8 @@ from .explore import explore
 from .faults import faults
 from .group import ClientGroup
 from .handshake import discard, discard_all, discard_until, exchange, sequence
+from .isolated import IsolatedWebSocketTestCase
+from .live import LiveServer, LiveServerTestCase
 from .matching import as_json, containing, field
 from .scenario import Scenario
 from .server import AppServer
@@ -50,6 +52,9 @@ __all__ = [
     "ConnectionClosed",
     "Event",
     "HandshakeFailed",
+    "IsolatedWebSocketTestCase",
+    "LiveServer",
+    "LiveServerTestCase",
     "MessageTimeout",
     "Network",
     "NotRejected",

@@ -5,11 +5,12 @@ keep on the test case starts with ``_ws_``.
 """
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import types
 import unittest
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, NoReturn, TypeVar
 
@@ -31,11 +32,14 @@ __all__ = [
     "close_app",
     "checked_app",
     "end",
+    "explain",
     "handshake_of",
+    "limited",
     "resolved",
     "run",
     "run_example",
     "set_up_base",
+    "start",
     "tester_of",
     "configured_tester",
     "wrap_test",
@@ -147,6 +151,12 @@ def checked_app(case: Any, app: Any) -> Any:
 
 async def begin(case: Any) -> None:
     """Start the server, then call `asyncSetUp`."""
+    await start(case)
+    await case.asyncSetUp()
+
+
+async def start(case: Any) -> None:
+    """Start the server."""
     http_server = vars(case).get("http_server")
     app = case._app if http_server is not None else checked_app(case, await resolved(case.get_app()))
     case._ws_app = app
@@ -170,15 +180,16 @@ async def begin(case: Any) -> None:
     if tester.virtual_time:
         tester.clock.add_victim(tester, limit_of(case).strike)
     case._ws_example_is_fresh = True
-    await case.asyncSetUp()
 
 
-async def end(case: Any, error: BaseException | None) -> None:
+async def end(case: Any, *, tear_down: bool) -> None:
     """Undo `begin`: all of it, whatever part of it fails.
 
     The last failure is raised, with the earlier ones as its context.
+
+    :arg tear_down: call `asyncTearDown` first
     """
-    tester: WebSocketTester | None = vars(case).pop("wstest", None)
+    tester: WebSocketTester | None = vars(case).get("wstest")
     app = vars(case).pop("_ws_app", None)
     stack, case._ws_exit_stack = case._ws_exit_stack, AsyncExitStack()
     async with AsyncExitStack() as closing:
@@ -186,10 +197,9 @@ async def end(case: Any, error: BaseException | None) -> None:
             closing.push_async_callback(close_app, case, app)
         if tester is not None:
             closing.push_async_callback(_close_tester, case, tester)
+        closing.callback(vars(case).pop, "wstest", None)
         closing.push_async_exit(stack)
-        if error is None and tester is not None:
-            case.wstest = tester
-            closing.callback(vars(case).pop, "wstest", None)
+        if tear_down and tester is not None:
             closing.push_async_callback(case.asyncTearDown)
 
 
@@ -242,8 +252,10 @@ def wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
     """
     # Tornado 6.3 has put a wrapper there that refuses coroutines.
     method = getattr(method, "orig_method", method)
-    is_hypothesis = hasattr(method, "hypothesis")
-    runnable = gen_test(_unbound(method)) if inspect.iscoroutinefunction(method) and not is_hypothesis else None
+    is_async = inspect.iscoroutinefunction(method) and not hasattr(method, "hypothesis")
+    if is_async and isinstance(case, unittest.IsolatedAsyncioTestCase):
+        return types.MethodType(limited(case, _checked(method)), case)
+    runnable = gen_test(_unbound(method)) if is_async else None
 
     @functools.wraps(method)
     def test(_: Any, *args: Any, **kwargs: Any) -> Any:
@@ -259,25 +271,100 @@ def wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
         except unittest.SkipTest:
             raise
         except BaseException as error:
-            case._ws_body_failed = True
             limit = limit_of(case)
             if limit.error is not None and not isinstance(error, WSTestFailure):
+                case._ws_body_failed = True
                 explain_and_raise(case, limit.error)
             if limit.report is not None and type(error) is TimeoutError:
                 error.args = (f"{error}\n{limit.report}",)
-            begin_traceback_at_the_test(error)
-            if (tester := vars(case).get("wstest")) is not None:
-                tester.explain(error)
+            _failed(case, error)
             raise
 
     # A method, as it was: unittest takes a function on an instance for a static method, and calls it.
     return types.MethodType(test, case)
 
 
-def explain_and_raise(case: Any, error: BaseException) -> NoReturn:
-    """Raise ``error`` in place of what ended the test."""
+def _checked(method: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Return a test that fails when a handler has raised."""
+
+    @functools.wraps(method)
+    async def test(case: Any, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        result = await method(*args, **kwargs)
+        if vars(case).get("wstest") is not None:
+            await tester_of(case).check()
+        return result
+
+    return test
+
+
+def limited(case: Any, function: Callable[..., Any], name: str = "") -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Wrap an async part of a test: it runs within the test's limit, and its failure is explained.
+
+    For parts that somebody else runs: the standard library's test case.
+
+    :arg name: how its failure calls it
+    """
+    name = name or f"{getattr(function, '__name__', show(function))}()"
+
+    @functools.wraps(function)
+    async def part(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        try:
+            with _within_limit(case, name):
+                return await function(*args, **kwargs)
+        except unittest.SkipTest:
+            raise
+        except BaseException as error:
+            _failed(case, error)
+            raise
+
+    return part
+
+
+@contextlib.contextmanager
+def _within_limit(case: Any, name: str) -> Iterator[None]:
+    """End the task that runs this block when its real limit comes, or when nothing can happen any more."""
+    limit, seconds = limit_of(case), get_async_test_timeout()
+    task: Any = asyncio.current_task()
+    strikes: list[int] = []
+
+    def strike() -> None:
+        strikes.append(task.cancelling())
+        task.cancel()
+
+    case._test_generator = task.get_coro()
+    timer = limit.set(seconds, strike)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not strikes or task.uncancel() > strikes[0]:
+            raise  # somebody else has cancelled it as well: Ctrl-C
+        raise limit.error or TimeoutError(
+            f"{name} did not end within {seconds:g} s of real time; ASYNC_TEST_TIMEOUT sets another limit\n"
+            f"{limit.report}"
+        ) from None
+    finally:
+        timer.cancel()
+        case._test_generator = None
+
+
+def _failed(case: Any, error: BaseException) -> None:
+    """A part of the test has failed: add what is known to its exception."""
+    case._ws_body_failed = True
+    begin_traceback_at_the_test(error)
+    explain(case, error)
+
+
+def explain(case: Any, error: BaseException) -> None:
+    """Add to an exception what is known, if the server is up."""
     if (tester := vars(case).get("wstest")) is not None:
         tester.explain(error)
+
+
+def explain_and_raise(case: Any, error: BaseException) -> NoReturn:
+    """Raise ``error`` in place of what ended the test."""
+    explain(case, error)
     raise error from None
 
 
@@ -329,7 +416,7 @@ async def _begin_example(case: Any) -> None:
 async def _end_example(case: Any, *, failed: bool) -> None:
     before, case._ws_body_failed = case._ws_body_failed, failed
     try:
-        await end(case, None)
+        await end(case, tear_down=True)
     finally:
         case._ws_body_failed = before
 
@@ -337,24 +424,28 @@ async def _end_example(case: Any, *, failed: bool) -> None:
 class ExplainedSubTest:
     """A sub-test whose failure carries the transcript."""
 
-    def __init__(self, case: Any, context: Any) -> None:
-        self._case = case
+    def __init__(self, explain: Callable[[BaseException], None], context: Any) -> None:
+        self._explain = explain
         self._context = context
 
     def __enter__(self) -> None:
         self._context.__enter__()
 
     def __exit__(self, exc_type: Any, exc: BaseException | None, tb: Any) -> Any:
-        tester = vars(self._case).get("wstest")
-        if exc is not None and not isinstance(exc, unittest.SkipTest) and tester is not None:
-            tester.explain(exc)
+        if exc is not None and not isinstance(exc, unittest.SkipTest):
+            self._explain(exc)
         return self._context.__exit__(exc_type, exc, tb)
 
 
 def check_bases(cls: type, mixin: type) -> None:
     """Raise `UsageError` if a test case stands before the mixin: its ``setUp`` would hide ours."""
     mro = cls.__mro__
-    if unittest.TestCase in mro and AsyncTestCase not in mro:
+    if unittest.IsolatedAsyncioTestCase in mro and not cls._ws_is_isolated:  # type: ignore[attr-defined]
+        raise UsageError(
+            f"{cls.__name__}: over unittest.IsolatedAsyncioTestCase the mixin is IsolatedWebSocketTestCase:"
+            f" class {cls.__name__}(IsolatedWebSocketTestCase)"
+        )
+    if unittest.TestCase in mro and not {AsyncTestCase, unittest.IsolatedAsyncioTestCase} & set(mro):
         raise UsageError(
             f"{cls.__name__}: WebSocketTestMixin goes over a test case of tornado.testing (AsyncTestCase,"
             " AsyncHTTPTestCase, AsyncHTTPSTestCase)\n"

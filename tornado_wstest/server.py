@@ -16,6 +16,7 @@ import functools
 import inspect
 import os
 import socket
+import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn
 
@@ -79,6 +80,8 @@ class AppServer:
         self.protocol = "http"
         self.served: dict[Served, None] = {}
         """What the server knows of each connection that has not ended, oldest first."""
+        self._streams: weakref.WeakSet[IOStream] = weakref.WeakSet()
+        """All that were accepted: one that is kept alive for more HTTP requests is open, and belongs to no handler."""
         self.memory: MemoryListener | None = None
         """Where connections over memory arrive."""
         self._transport = transport
@@ -195,8 +198,8 @@ class AppServer:
             if self._owns_http_server:
                 http_server.stop()
             # Tornado's own stop leaves websockets and their handlers alive.
-            for served in list(self.served):
-                served.stream.close()
+            for stream in list(self._streams):
+                stream.close()
             unsettled = await self.end_handlers(timeout=timeout, grace=grace)
             if self._owns_http_server:
                 with contextlib.suppress(TimeoutError):  # what does not end has been named above
@@ -374,6 +377,7 @@ class AppServer:
         """Stands for `HTTPServer.handle_stream`."""
         served = Served(self.watch, stream, self._forget)
         self.served[served] = None
+        self._streams.add(stream)
         stream.set_nodelay(True)
         # http1connection turns Nagle's algorithm on again after each response, the 101 included; two small
         # frames back to back could then wait 40 ms for a delayed acknowledgement.

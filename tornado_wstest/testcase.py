@@ -1,5 +1,6 @@
 """What users inherit: the mixin, and its ready-made bases."""
 
+import functools
 import unittest
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -26,6 +27,7 @@ from .lifecycle import (
     close_app,
     configured_tester,
     end,
+    explain,
     resolved,
     run,
     run_example,
@@ -49,7 +51,7 @@ from .transcript import Transcript
 if TYPE_CHECKING:
     import re
 
-    _Base = AsyncTestCase
+    _Base = unittest.TestCase
 else:
     _Base = object
 
@@ -133,6 +135,7 @@ class WebSocketTestMixin(_Base):
     """What the test case forwards to."""
 
     _app: Any
+    _ws_is_isolated = False
 
     ws_server: AppServer = _Forwarded("server", "The app's server: ``.app``, ``.port``, ``.url()``, ``.handlers``.")  # type: ignore[assignment]
     transcript: Transcript = _Forwarded("transcript", "What happened on every connection, in order.")  # type: ignore[assignment]
@@ -299,10 +302,10 @@ class WebSocketTestMixin(_Base):
         set_up_base(self, super().setUp)
         try:
             run(self, begin(self))
-        except BaseException as error:
+        except BaseException:
             self._ws_body_failed = True
             try:
-                run(self, end(self, error))
+                run(self, end(self, tear_down=False))
             finally:
                 super().tearDown()
             raise
@@ -312,7 +315,7 @@ class WebSocketTestMixin(_Base):
         if "io_loop" not in vars(self):
             return  # setUp was not called; the test has said so
         try:
-            run(self, end(self, None))
+            run(self, end(self, tear_down=True))
         finally:
             super().tearDown()
 
@@ -332,7 +335,7 @@ class WebSocketTestMixin(_Base):
 
     def subTest(self, msg: Any = unittest.case._subtest_msg_sentinel, **params: Any) -> Any:  # type: ignore[attr-defined]
         """As in `unittest.TestCase`; a failure of a sub-test carries the transcript, too."""
-        return ExplainedSubTest(self, super().subTest(msg, **params))
+        return ExplainedSubTest(functools.partial(explain, self), super().subTest(msg, **params))
 
 
 def _no_test() -> None:

@@ -83,6 +83,8 @@ class Served:
                 if name in ("open", "on_close") or getattr(type(handler), name) is not getattr(WebSocketHandler, name):
                     self._wrap(name, functools.partial(_Callback, self, name))
             self._wrap("close", self._note_own_close)
+        if self.watch.on_handler is not None:
+            self.watch.on_handler(self)
 
     def finish(self) -> None:
         """The connection is over, as far as the app is concerned."""
@@ -278,6 +280,8 @@ class ServerWatch:
         """Noted calls on connections whose clients were not known yet."""
         self.expectations: list[Expectation] = []
         self._transcript = transcript
+        self.on_handler: Callable[[Served], None] | None = None
+        """Called when a connection has its handler."""
         self.expected_statuses: list[int] = []
         """Refusals that a test expects now, of which nobody needs to read in the access log."""
         self._suspects: list[tuple[Served, asyncio.Task[Any], bool]] = []

@@ -326,7 +326,7 @@ class WebSocketStateMachine(RuleBasedStateMachine):
         finally:
             try:
                 if runner is not None:
-                    self._ws_run(end(self, None), "the end of the run")
+                    self._ws_run(end(self, tear_down=True), "the end of the run")
             finally:
                 self.clients.clear()
                 if runner is not None:
