@@ -19,7 +19,6 @@ TEST = [
     "pydantic>=2.6",
     "pygments>=2.17",
     "pytest>=8",
-    "pytest-cov>=5",
     "pytest-xdist>=3.5",
     "rich>=13",
     "uvloop>=0.21; platform_system != 'Windows'",

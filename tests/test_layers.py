@@ -52,7 +52,7 @@ LAYERS = """
     tester elsewhere
     lifecycle explore
     fuzzing.settings fuzzing.case fuzzing.blocking
-    fuzzing.observation fuzzing.smaller fuzzing.holding
+    fuzzing.observation fuzzing.smaller fuzzing.holding fuzzing.outside
     fuzzing.checks
     fuzzing.guest
     fuzzing.stage

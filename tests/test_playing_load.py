@@ -54,12 +54,12 @@ class LoadTest(unittest.TestCase):
 
     def test_the_article_over_tcp(self):
         """The conversation of two users goes the same way each time."""
-        self.play(TIMES // 2, ROB, ANN)
+        self.play(TIMES // 2, ROB, ANN, timeout=30)
 
     def test_the_article_over_memory(self):
         """So it does over memory, and in virtual time."""
         for virtual_time in (False, True):
-            self.play(TIMES // 4, ROB, ANN, transport="memory", virtual_time=virtual_time)
+            self.play(TIMES // 4, ROB, ANN, transport="memory", timeout=30, virtual_time=virtual_time)
 
     def test_a_hundred_users_over_memory(self):
         """A hundred users at once, each of whom hears all."""

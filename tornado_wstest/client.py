@@ -658,6 +658,11 @@ class WebSocketTestClient:
         """Does the test know that the connection is closed: by its own doing, or by `expect_closed`?"""
         return self._end.ending_is_known
 
+    @property
+    def met_no_utf8(self) -> bool:
+        """Did it give up the connection because a text message was no UTF-8?"""
+        return self._end.wire is not None and self._end.wire.met_no_utf8
+
     async def settle(self, *, timeout: float | None = None) -> None:
         """Let the app settle."""
         __tracebackhide__ = True

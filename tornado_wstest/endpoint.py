@@ -321,6 +321,8 @@ class Endpoint:
         unread = f"\n{plural(len(self.inbox), 'message')} unread" if len(self.inbox) else ""
         if caught is None and not self.ending_is_known:
             because = f"\n{advice}"
+        if caught is None and self.wire is not None and self.wire.met_no_utf8:
+            because = "\nthe server sent text that is no UTF-8: for bytes there is write_message(..., binary=True)"
         error = ConnectionClosed(
             f"{self.name} {wanted}, but the connection was closed{by_us} with {close_text(code, reason)}"
             f"{because}{unread}",

@@ -13,6 +13,7 @@ parts that the client's side needs (Tornado 6.3 to 6.6):
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -159,6 +160,8 @@ class Wire:
         self._abort: Callable[[], None] | None = getattr(protocol, "_abort", None)
         if self._abort is not None:
             protocol._abort = self._note_abort
+        self.met_no_utf8 = False
+        """Was the connection given up because a text message was no UTF-8 (RFC 6455, section 8.1)?"""
         self._is_paused = False
 
     @property
@@ -226,5 +229,7 @@ class Wire:
         # client_terminated: a close frame has come, and what is dropped is dropped after it.
         if not self.protocol.client_terminated:
             self._no_frame = True
+        # Tornado's client calls this where it handles the exception.
+        self.met_no_utf8 = self.met_no_utf8 or isinstance(sys.exception(), UnicodeDecodeError)
         assert self._abort is not None
         self._abort()

@@ -118,6 +118,13 @@ class Dropped(Check):
     def look(self, seen: Observation, settings: FuzzSettings) -> Problem | None:
         if not seen.closed_by_server or seen.close_code != NO_FRAME or seen.fault:
             return None
+        if seen.sent_no_utf8:
+            return self._problem(
+                "the server sent text that is no UTF-8",
+                "a client must drop such a connection (RFC 6455, section 8.1); for bytes there is"
+                " write_message(..., binary=True)",
+                place="no UTF-8",
+            )
         return self._problem("the connection was dropped", "it ended without a close frame (1006)")
 
 

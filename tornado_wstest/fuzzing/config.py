@@ -20,6 +20,7 @@ import importlib
 import inspect
 import os
 import pathlib
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -296,11 +297,29 @@ def _import_messages(value: Any) -> Any:
     return check_strategy(_imported("messages", value))
 
 
+def _check_subprotocols(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not _TOKEN.fullmatch(name):
+            raise UsageError(f"subprotocols: a subprotocol is a word such as 'chat.v1', not {show(name)}")
+    return names
+
+
+def _check_origin(origin: str) -> str:
+    if origin != "null" and not _ORIGIN.fullmatch(origin):
+        raise UsageError(f"origin is 'https://example.com' or the like, or 'null', not {show(origin)}")
+    return origin
+
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^/\s]+")
+
 _SPECIAL: dict[str, Callable[[Any], Any]] = {
     "test_close_codes": _check_test_close_codes,
     "allowed_close_codes": _check_allowed_close_codes,
     "checks": _check_checks,
     "auth": _check_auth,
+    "origin": _check_origin,
+    "subprotocols": _check_subprotocols,
     "database": lambda folder: folder or None,
     "handshake": _import_handshake,
     "messages": _import_messages,

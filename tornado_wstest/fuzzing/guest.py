@@ -20,10 +20,13 @@ from ..simulation.tasks import place
 from ..watch import Served
 from .case import Visit
 from .observation import Observation
+from .outside import Outside
 from .settings import FuzzSettings
 
 __all__ = ["Guest"]
 
+_LARGEST = 1 << 30
+"""How many bytes of one message the client takes: the server's is the limit to look at."""
 _LINGER = 3
 """How many timers of its connection a guest waits for before it leaves."""
 
@@ -33,9 +36,12 @@ _GONE = (ConnectionClosed, StreamClosedError)
 class Guest:
     """Makes visits, and writes what happens into an `Observation`."""
 
-    def __init__(self, around: Surroundings, clock: Clock | None, settings: FuzzSettings, seen: Observation) -> None:
+    def __init__(
+        self, around: Surroundings, clock: Clock | None, outside: Outside, settings: FuzzSettings, seen: Observation
+    ) -> None:
         self._around = around
         self._clock = clock
+        self._outside = outside
         self._settings = settings
         self._seen = seen
         self._client = WebSocketTestClient("client", around, codec=None, timeout=None)
@@ -62,7 +68,10 @@ class Guest:
 
     async def _connect(self, visit: Visit) -> bool:
         seen = self._seen
-        options: dict[str, Any] = {"subprotocols": visit.subprotocols or self._settings.subprotocols}
+        options: dict[str, Any] = {
+            "subprotocols": visit.subprotocols or self._settings.subprotocols,
+            "max_message_size": _LARGEST,
+        }
         if visit.origin is not None:
             options["origin"] = visit.origin
         seen.accepted = False
@@ -134,8 +143,7 @@ class Guest:
         seen = self._seen
         before = len(seen.received)
         await self._rest()
-        served = self._client.served
-        if served is not None and served.busy and not self._client.closed:
+        if self._busy():
             await self._answers(b"", 1)
         if len(seen.received) > before:
             seen.answered.append(message)
@@ -154,9 +162,12 @@ class Guest:
     async def _answers(self, data: bytes, messages: int) -> bool:
         """Is a ping answered?"""
         seconds = self._settings.message_timeout * max(messages, 1)
+        await self._outside.wait(self._busy)
         try:
             await self._client.ping(data or None, timeout=seconds)
         except MessageTimeout:
+            if await self._outside.wait(self._busy):
+                return await self._answers(data, messages)
             self._seen.unanswered = (
                 f"a ping was not answered within {seconds:g} s{self._where()}\n"
                 "no pong came: the handler has not come back from what it does, and sees no message, ping or close"
@@ -164,6 +175,11 @@ class Guest:
             return False
         self._seen.received += await self._client.receive_all()
         return True
+
+    def _busy(self) -> list[str]:
+        """Return where the handler is, if it is not through with a message."""
+        served = self._client.served
+        return [f"a handler{self._where()}"] if served is not None and served.busy and not self._client.closed else []
 
     async def _linger(self) -> None:
         """Wait for what the connection's next timers do."""
@@ -210,6 +226,7 @@ class Guest:
         elif client.closed and served is not None and served.closed_itself and client.close_code is not None:
             seen.close_code, seen.close_reason = client.close_code, client.close_reason or ""
         seen.received += client.unread
+        seen.sent_no_utf8 = seen.sent_no_utf8 or client.met_no_utf8
         if client.closed and served is not None and not (served.on_close_ran or seen.unclean or seen.unanswered):
             # A handler that is not through with a message has its time, and then its on_close.
             await asyncio.wait({served.closed}, timeout=self._settings.connection_timeout)

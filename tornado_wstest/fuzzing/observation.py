@@ -57,6 +57,8 @@ class Observation:
     closed_by_server: bool = False
     close_code: int | None = None
     close_reason: str = ""
+    sent_no_utf8: bool = False
+    """Did the client give up because a text message of the server's was no UTF-8?"""
     unclean: str = ""
     """What the closing handshake lacks, in words."""
     left: tuple[str, ...] = ()

@@ -40,6 +40,7 @@ from .case import Case
 from .guest import Guest
 from .holding import Holders
 from .observation import Observation
+from .outside import Outside, thread_name
 from .routes import Route
 from .settings import FuzzSettings
 from .target import App, Target, make_app
@@ -126,6 +127,7 @@ class Stage:
             plan=self._plan,
         )
         self._own_tasks = asyncio.all_tasks()
+        self._outside = Outside(self._settling, self._clock, patience=self._around.patience)
 
     async def _stop(self) -> None:
         await self._clean_up()
@@ -231,7 +233,7 @@ class Stage:
     async def _make_visits(self, seen: Observation, bystanders: list[WebSocketTestClient]) -> list[Served]:
         found: list[Served] = []
         for visit in seen.case.visits:
-            guest = Guest(self._around, self._clock, self._settings, seen)
+            guest = Guest(self._around, self._clock, self._outside, self._settings, seen)
             # One bystander was there before, and one comes later: apps take the first or the last for somebody else.
             served = await guest.visit(visit, meanwhile=lambda: self._open_bystander(bystanders, most=2))
             if served is None:
@@ -266,6 +268,7 @@ class Stage:
 
         What is done once, however late, does not stay behind: time passes until it has happened.
         """
+        await self._outside.wait(lambda: [*map(thread_name, self._outside.threads()), *self._tasks_of(served)])
         loop = asyncio.get_running_loop()
         started = loop.time()
         first = timers = self._timers_of(served)
@@ -276,9 +279,9 @@ class Stage:
                 break
             await self._clock.advance(min(left, max(0.0, timers[0].when() - loop.time())))
             timers = self._timers_of(served)
-        tasks = [describe_task(task) for one in served for task in one.tasks if not task.done()]
+        tasks = self._tasks_of(served)
         if tasks:
-            return tuple(dict.fromkeys(f"the task {task}" for task in tasks))
+            return tuple(tasks)
         again = [timer for timer in timers if id(timer) not in known]
         return tuple(dict.fromkeys(f"the timer {describe_handle(timer)}" for timer in again))
 
@@ -296,6 +299,10 @@ class Stage:
     def _describe_handler(self, handler: Any) -> str:
         holder = self._holders.find(handler, self.server.app)
         return f"{type(handler).__name__} (the handler{f', held by {holder}' if holder else ''})"
+
+    def _tasks_of(self, served: list[Served]) -> list[str]:
+        tasks = [describe_task(task) for one in served for task in one.tasks if not task.done()]
+        return list(dict.fromkeys(f"the task {task}" for task in tasks))
 
     def _timers_of(self, served: list[Served]) -> list[asyncio.TimerHandle]:
         return [timer for timer in self._settling.timers() if owner_of(timer) in served]

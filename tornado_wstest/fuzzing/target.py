@@ -1,5 +1,6 @@
 """The app that a command names: from ``"chat:make_app"`` to an `Application`."""
 
+import errno
 import importlib
 import inspect
 import os
@@ -67,7 +68,10 @@ async def make_app(target: Target) -> App:
         made = target()
         app = await made if inspect.isawaitable(made) else made
     except Exception as error:
-        raise UsageError(f"{_name_of(target)}() raised {show_error(error)}\nit should return an Application") from error
+        advice = "it should return an Application"
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            advice += ", and leave it to its caller to listen: it is called for each conversation"
+        raise UsageError(f"{_name_of(target)}() raised {show_error(error)}\n{advice}") from error
     if not isinstance(app, App):
         raise UsageError(f"{_name_of(target)}() returned {show(app)}, which is no Application")
     return app

@@ -181,6 +181,11 @@ class WatchingSelector:
         """As a selector does."""
         return self._memory
 
+    @property
+    def has_foreign(self) -> bool:
+        """Is there a descriptor that leads elsewhere?"""
+        return bool(self._foreign)
+
     # Time that stays real
 
     def call_real(self, seconds: float, callback: Callable[[], None]) -> "_RealTimer":

@@ -75,6 +75,11 @@ class Settling:
                 self.selector.uninstall()
 
     @property
+    def has_foreign(self) -> bool:
+        """Is there a descriptor that leads elsewhere? Unknown, and no, where the loop cannot be looked into."""
+        return self.selector is not None and self.selector.has_foreign
+
+    @property
     def is_exact(self) -> bool:
         """Can this loop be looked into?"""
         return self.selector is not None
