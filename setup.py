@@ -25,6 +25,8 @@ TEST = [
 ]
 # Chromium itself is none of pip's: apt-get install chromium chromium-driver.
 BROWSER = ["selenium>=4.20"]
+DOCS = ["furo>=2024.8.6", "hypothesis>=6.100", "sphinx>=8"]
+RELEASE = ["build>=1.2", "twine>=6"]
 REAL = ["sockjs-tornado>=1.0.7", "terminado>=0.18"]
 
 setup(
@@ -41,8 +43,10 @@ setup(
     extras_require={
         "browser": BROWSER,
         "cli": ["rich>=13"],
+        "docs": DOCS,
         "fuzz": ["hypothesis>=6.100"],
         "real": REAL,
+        "release": RELEASE,
         "test": TEST,
         "lint": ["mypy>=1.13", "ruff>=0.8"],
     },

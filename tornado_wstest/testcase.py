@@ -77,7 +77,7 @@ class _Forwarded:
 
 
 class WebSocketTestMixin(_Base):
-    """A test case for `WebSocketHandler`s, over a real `HTTPServer` on an unused port.
+    """A test case for `WebSocketHandler` classes, over a real `HTTPServer` on an unused port.
 
     Goes before a Tornado test case; `WebSocketTestCase` and `WebSocketHTTPTestCase` are ready-made.
 
