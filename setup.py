@@ -27,6 +27,8 @@ TEST = [
 BROWSER = ["selenium>=4.20"]
 DOCS = ["furo>=2024.8.6", "hypothesis>=6.100", "sphinx>=8"]
 RELEASE = ["build>=1.2", "twine>=6"]
+# What runs async tests under pytest: apart, as pytest-asyncio warns wherever it is installed and not set up.
+PLUGINS = ["anyio>=4.5", "pytest-asyncio>=0.24"]
 REAL = ["sockjs-tornado>=1.0.7", "terminado>=0.18"]
 
 setup(
@@ -45,6 +47,7 @@ setup(
         "cli": ["rich>=13"],
         "docs": DOCS,
         "fuzz": ["hypothesis>=6.100"],
+        "plugins": PLUGINS,
         "real": REAL,
         "release": RELEASE,
         "test": TEST,

@@ -61,7 +61,7 @@ LAYERS = """
     fuzzing.report fuzzing.saved
     fuzzing.exports fuzzing.running fuzzing.stateful
     fuzzing.command
-    testcase visitors
+    testcase visitors pytest_call
     isolated live
     fuzzing.unit
     pytest_plugin

@@ -1,15 +1,28 @@
-"""pytest's side of the package: ``pytest --ws-fuzz --ws-app chat:make_app`` collects one item a websocket route.
+"""pytest's side of the package: fixtures for ``async def`` tests, and one item a websocket route with ``--ws-fuzz``.
 
-Nothing of the package is imported before it is needed; without ``--ws-fuzz`` only the names of the options are.
+::
+
+    @pytest.fixture
+    def ws_app():
+        return make_app
+
+    async def test_echo(ws_client):
+        client = await ws_client("/echo")
+        await client.send("foo")
+        await client.expect("foo")
+
+Nothing of the package is imported before it is needed: for the options their names, for a fixture what it gives.
 """
 
 import argparse
+import contextlib
 import inspect
 import pathlib
 import shlex
 import sys
+import unittest
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +33,8 @@ if TYPE_CHECKING:
     from .fuzzing.routes import Route
     from .fuzzing.settings import FuzzSettings, Option
     from .fuzzing.target import Target
+    from .pytest_call import FixtureTester
+    from .tester import WebSocketTester
 
 __all__ = ["FuzzCollector", "FuzzItem", "FuzzReport"]
 
@@ -37,6 +52,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("tornado-wstest", "tornado-wstest: fuzz the websocket routes of a Tornado app")
     group.addoption("--ws-fuzz", action="store_true", default=False, help="collect one item a websocket route")
     group.addoption("--ws-app", metavar="MODULE:NAME", default=None, help="the app, or what makes one")
+    group.addoption(
+        "--ws-report", metavar="FOLDER", default=None, help="write the transcript of each failed test here, as a page"
+    )
     group.addoption("--ws-save-to", metavar="FOLDER", default=_FOLDER, help=f"for the cases found (default: {_FOLDER})")
     for option in options():
         if option.name == "enabled":
@@ -81,6 +99,9 @@ _RUN = pytest.StashKey[_Run]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Find the app and its routes, so that whatever is wrong with them is told at once."""
+    config.addinivalue_line("markers", "wstest(**settings): keywords of WebSocketTester for one test, class or module")
+    if config.getoption("ws_report") is not None:
+        _make_report_folder(config)
     if not config.getoption("ws_fuzz"):
         return
     from .errors import UsageError
@@ -99,6 +120,16 @@ def pytest_configure(config: pytest.Config) -> None:
         if "tornado-wstest[fuzz]" not in str(error):
             raise
         raise pytest.UsageError(str(error)) from error
+
+
+def _make_report_folder(config: pytest.Config) -> None:
+    folder = pathlib.Path(config.invocation_params.dir, config.getoption("ws_report"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise pytest.UsageError(f"--ws-report: {folder} cannot be a folder: {error.strerror}") from error
+    # The workers of pytest-xdist may stand elsewhere.
+    config.option.ws_report = str(folder)
 
 
 def _take_ids(config: pytest.Config) -> None:
@@ -152,12 +183,17 @@ def _masked(option: "Option", text: str) -> str:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Say which settings are not as by default."""
+    """Say which settings are not as by default; nothing where all are."""
+    told = []
     run = config.stash.get(_RUN, None)
-    if run is None:
-        return None
-    changed = [f"{name}={_shown(name, value)}" for name, value in run.config.changed().items()]
-    return ", ".join([f"tornado-wstest: {run.config.app}", *changed])
+    if run is not None:
+        told += [
+            str(run.config.app),
+            *(f"{name}={_shown(name, value)}" for name, value in run.config.changed().items()),
+        ]
+    if config.getoption("ws_report") is not None:
+        told.append(f"report={config.getoption('ws_report')}")
+    return f"tornado-wstest: {', '.join(told)}" if told else None
 
 
 def _shown(name: str, value: Any) -> str:
@@ -167,6 +203,180 @@ def _shown(name: str, value: Any) -> str:
     if name == "auth":
         return str(value).partition(":")[0]
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+# Fixtures. None asks for another by a name that projects have of their own.
+
+_TESTER = pytest.StashKey["FixtureTester"]()
+_FIXTURES = ("wstest", "ws_connect", "ws_client", "ws_clients")
+
+
+@pytest.fixture
+def ws_app(request: pytest.FixtureRequest) -> Any:
+    """Yours to define: the app, or a function that makes one, which may be async. Without it: what --ws-app names."""
+    name = request.config.getoption("ws_app")
+    if name is None:
+        pytest.fail(
+            "there is no app: define the fixture ws_app, in conftest.py or the test's module, to return your"
+            " Application or a function that makes one; or name one with --ws-app module:name",
+            pytrace=False,
+        )
+    with _told():
+        from .fuzzing.target import load_target
+
+        return load_target(name)
+
+
+@pytest.fixture
+def ws_settings() -> dict[str, Any]:
+    """Yours to define: a dict of keywords for `WebSocketTester`; ``@pytest.mark.wstest(**settings)`` goes over it."""
+    return {}
+
+
+@pytest.fixture
+def _ws_checked(request: pytest.FixtureRequest) -> None:
+    """Refuse a test that these fixtures cannot serve."""
+    reason = _reason_against(request.node)
+    if reason is not None:
+        name = next((name for name in _FIXTURES if name in request.fixturenames), "wstest")
+        pytest.fail(f"{name} cannot serve {request.node.name}: {reason}", pytrace=False)
+
+
+def _reason_against(item: Any) -> str | None:
+    if hasattr(item.obj, "hypothesis"):
+        return (
+            "@given plays many examples, and a fixture is made once for all of them\n"
+            "open a tester in the body: async with WebSocketTester(make_app()) as wstest"
+        )
+    if item.cls is not None and issubclass(item.cls, unittest.TestCase):
+        return "it is a method of a unittest.TestCase: inherit tornado_wstest.WebSocketTestCase instead"
+    if not inspect.iscoroutinefunction(item.obj):
+        return "it is no async function: write async def"
+    return None
+
+
+@pytest.fixture
+def _ws_tester(
+    request: pytest.FixtureRequest, _ws_checked: None, ws_app: Any, ws_settings: dict[str, Any]
+) -> "FixtureTester":
+    """Return the tester of the test, which nothing has started yet."""
+    with _told():
+        from .pytest_call import FixtureTester, settings_of
+
+        marks = [(mark.args, mark.kwargs) for mark in request.node.iter_markers("wstest")]
+        tester = FixtureTester(ws_app, **settings_of(ws_settings, reversed(marks)))
+    request.node.stash[_TESTER] = tester
+    return tester
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Fail for a wrong use with its text, and none of our lines."""
+    from .errors import UsageError
+    from .fuzzing.report import cause_text
+
+    try:
+        yield
+    except UsageError as error:
+        text = "\n".join(filter(None, [cause_text(error), str(error)]))
+    else:
+        return
+    pytest.fail(text, pytrace=False)
+
+
+@pytest.fixture
+def wstest(_ws_tester: "FixtureTester") -> "WebSocketTester":
+    """The served app, its clients, and what happened between them: see `WebSocketTester`."""
+    return _ws_tester
+
+
+@pytest.fixture
+def ws_connect(_ws_tester: "FixtureTester") -> Callable[..., Any]:
+    """Connect: ``connection = await ws_connect("/echo")`` is Tornado's own. See `WebSocketTester.connect`."""
+    return _ws_tester.ws_connect
+
+
+@pytest.fixture
+def ws_client(_ws_tester: "FixtureTester") -> Callable[..., Any]:
+    """Connect a client: ``client = await ws_client("/chat", name="ann")``. See `WebSocketTester.client`."""
+    return _ws_tester.ws_client
+
+
+@pytest.fixture
+def ws_clients(_ws_tester: "FixtureTester") -> Callable[..., Any]:
+    """Connect several clients: ``users = await ws_clients(["ann", "bob"])``. See `WebSocketTester.clients`."""
+    return _ws_tester.ws_clients
+
+
+# A test that has a fixture
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Explain a failure of a fixture that has used ours."""
+    __tracebackhide__ = True
+    try:
+        return (yield)
+    except Exception as error:
+        if _TESTER in item.stash:
+            item.stash[_TESTER].explain(error)
+        raise
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Have the test closed in its own loop, before any plugin wraps it for running."""
+    __tracebackhide__ = True
+    tester = item.stash.get(_TESTER, None)
+    if tester is None or not isinstance(item, pytest.Function):
+        return (yield)
+    from .pytest_call import around, show_at_the_test
+
+    test, frames = item.obj, list[Any]()
+    item.obj = around(test, tester, frames)
+    try:
+        return (yield)
+    except Exception as error:
+        show_at_the_test(error, frames)
+        raise
+    finally:
+        item.obj = test
+
+
+@pytest.hookimpl
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """Say what is missing where no plugin has taken an async test."""
+    if _TESTER not in pyfuncitem.stash or not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return
+    known = pyfuncitem.config.option
+    advice = "install one: pip install pytest-asyncio"
+    if hasattr(known, "asyncio_mode"):
+        advice = "mark it with @pytest.mark.asyncio, or set asyncio_mode = auto in pytest's settings"
+    elif hasattr(known, "anyio_mode"):
+        advice = "mark it with @pytest.mark.anyio, or set anyio_mode = auto in pytest's settings"
+    pytest.fail(f"{pyfuncitem.name} is async, and no plugin runs it\n{advice}", pytrace=False)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Close the server of a test whose set-up has failed, while its loop is there."""
+    if _TESTER in item.stash:
+        item.stash[_TESTER].close_late()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Write the page of a failed test."""
+    report = yield
+    folder = item.config.getoption("ws_report")
+    tester = item.stash.get(_TESTER, None)
+    if folder is not None and tester is not None and report.failed and tester.transcript:
+        from .pytest_call import page_name
+
+        page = pathlib.Path(folder, page_name(item.nodeid))
+        tester.transcript.save(page, title=item.nodeid)
+        report.sections.append(("transcript of the websockets", str(page)))
+    return report
 
 
 # The items
