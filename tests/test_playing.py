@@ -419,10 +419,10 @@ class StepTest(PlayTestCase):
 
     async def test_a_page_in_its_time(self):
         """A page that never comes is told, within the scenario's timeout."""
-        error = await self.fails(echo(name="ann", timeout=0.05).fetch("/slow"))
-        self.assertIn("ann, step 1 of 1, .fetch('/slow'): GET /slow was not answered within 0.05 s", str(error))
-        error = await self.fails(echo(name="ann", timeout=5).fetch("/slow", request_timeout=0.05))
-        self.assertIn("GET /slow was not answered within 0.05 s", str(error))
+        error = await self.fails(echo(name="ann", timeout=0.5).fetch("/slow"))
+        self.assertIn("ann, step 1 of 1, .fetch('/slow'): GET /slow was not answered within 0.5 s", str(error))
+        error = await self.fails(echo(name="ann", timeout=5).fetch("/slow", request_timeout=0.5))
+        self.assertIn("GET /slow was not answered within 0.5 s", str(error))
 
     async def test_wait(self):
         """Time passes, by the test's clock."""
@@ -782,12 +782,12 @@ class EndTest(PlayTestCase):
             echo(name="bob").wait(3600).send("b"),
             Scenario("/slow-opening", name="cat").after("a"),
             Scenario("/stuck", name="dan").send("d"),
-            timeout=0.05,
+            timeout=0.5,
         )
         self.assertEqual(
             str(error).splitlines()[:-1],
             [
-                "the play was not over after 0.05 s",
+                "the play was not over after 0.5 s",
                 "  bob was at step 1 of 2, .wait(3600)",
                 "  cat was connecting",
                 "  dan had done 1 step, and waited for its end",
@@ -1025,8 +1025,8 @@ class RestTest(unittest.IsolatedAsyncioTestCase):
 
     async def test_others_may_go_on_for_as_long_as_the_play_may_last(self):
         """An app that is busy for longer than a wait lasts is no failure of one who is done."""
-        async with WebSocketTester(Application([("/", Busy)]), timeout=0.05) as wstest:
-            await wstest.play(Scenario().send("0.15"), timeout=10)
+        async with WebSocketTester(Application([("/", Busy)]), timeout=0.5) as wstest:
+            await wstest.play(Scenario().send("0.9"), timeout=10)
 
 
 class TwoTestersTest(unittest.IsolatedAsyncioTestCase):
@@ -1157,14 +1157,14 @@ class ElsewhereTest(ElsewhereTestCase):
 
     async def test_a_page_that_never_comes(self):
         """A page has its time here, too."""
-        with self.assertRaisesRegex(ScenarioFailed, "GET (/app)?/slow was not answered within 0.05 s"):
-            await play(Scenario("/echo", timeout=0.05).fetch("/slow"), url=self.url)
+        with self.assertRaisesRegex(ScenarioFailed, "GET (/app)?/slow was not answered within 0.5 s"):
+            await play(Scenario("/echo", timeout=0.5).fetch("/slow"), url=self.url)
         self.app.settings["gate"].set()
 
     async def test_timeout(self):
         """So has the whole play."""
-        with self.assertRaisesRegex(ScenarioFailed, "the play was not over after 0.05 s"):
-            await play(echo().expect("a"), url=self.url, timeout=0.05)
+        with self.assertRaisesRegex(ScenarioFailed, "the play was not over after 0.5 s"):
+            await play(echo().expect("a"), url=self.url, timeout=0.5)
 
     async def test_nobody_is_there(self):
         """A server that does not listen is the operating system's error, with the step."""
