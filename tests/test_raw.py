@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tornado.testing import AsyncHTTPSTestCase
+from tornado import testing
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
@@ -190,7 +190,7 @@ class RawOverMemoryTest(RawOverTCPTest):
     ws_transport = "memory"
 
 
-class RawOverTLSTest(WebSocketTestMixin, AsyncHTTPSTestCase):
+class RawOverTLSTest(WebSocketTestMixin, testing.AsyncHTTPSTestCase):
     """A plain connection to a server with TLS is inside of TLS."""
 
     def get_app(self):

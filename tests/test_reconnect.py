@@ -3,8 +3,8 @@
 import asyncio
 import unittest
 
+from tornado import testing
 from tornado.httpclient import HTTPClientError
-from tornado.testing import AsyncHTTPTestCase
 from tornado.web import Application, HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler, websocket_connect
 
@@ -621,7 +621,7 @@ class AdoptedServerTest(WebSocketHTTPTestCase):
         self.assertEqual((response.code, self.get_http_port()), (404, port))
 
 
-class AdoptedServerOverMemoryTest(WebSocketTestMixin, AsyncHTTPTestCase):
+class AdoptedServerOverMemoryTest(WebSocketTestMixin, testing.AsyncHTTPTestCase):
     """The same, with clients over memory."""
 
     ws_transport = "memory"

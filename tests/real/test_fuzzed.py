@@ -18,7 +18,7 @@ import warnings
 from tornado.web import Application
 
 from tornado_wstest.fuzzing.engine import Finding, RouteFinished, fuzz_route
-from tornado_wstest.fuzzing.routes import websocket_routes
+from tornado_wstest.fuzzing.routes import find_routes
 from tornado_wstest.fuzzing.settings import FuzzSettings
 
 try:
@@ -56,7 +56,7 @@ class FuzzedTest(unittest.TestCase):
         """Return the codes of what is found on all routes, with the exception if it is one, and the warnings."""
         settings = FuzzSettings(**{"seed": 1, "database": None, "examples": 60, **given})
         found, warned = set(), []
-        for route in websocket_routes(target()):
+        for route in find_routes(target):
             for event in fuzz_route(target, route, settings):
                 if isinstance(event, Finding):
                     errors = [type(caught.exception).__name__ for caught in event.seen.errors]

@@ -20,9 +20,10 @@ ODD_TEXTS = (
     "e\u0301", "ß", "İ", "ﬁ", "\U0001d4b3", "😀", "👨\u200d👩\u200d👧", "𠀀", "\U000e0001", "\U000f0000", "\U0010ffff",
     "'", '"', "\\", "<script>", "../../etc/passwd", "' OR 1=1 --", "a b", "a:b", "a,b", "/", "/quit", "__class__",
     "9223372036854775808", "9" * 40, "-0", "1.5", "٣", "²", "1_000", "${a}",
+    "a" * 30, "a" * 40 + "!", "1" * 40, "a " * 20, "(" * 30,
     "{", "[", "{}}", '{"a":', '{"a" 1}', "{'a': 1}", '{"a": 1,}', '"a', "[1 2]", "tru", "\ufeff{}",
 )  # fmt: skip
-"""Texts: controls, each plane of Unicode, numbers, formats, and what is nearly JSON."""
+"""Texts: controls, each plane of Unicode, numbers, formats, what bad patterns choke on, and what is nearly JSON."""
 
 ODD_VALUES = (
     "null", "true", "false", '""', "[]", "{}", "-1", "2", "1.5", "-0.0", "1e-400", "2147483648", "9007199254740993",
