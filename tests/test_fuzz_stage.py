@@ -27,7 +27,7 @@ class Moody(WebSocketHandler):
         self.settings["opened"] += 1
         self.write_message("hello")
 
-    async def on_message(self, message):
+    async def on_message(self, message):  # noqa: PLR0915 - one of everything
         match message:
             case "raise":
                 raise KeyError("moody")
@@ -67,6 +67,13 @@ class Moody(WebSocketHandler):
                 self.task = asyncio.create_task(asyncio.sleep(600))
             case "later":
                 IOLoop.current().call_later(3600, int)
+            case "fail much later":
+                # The connection's first three timers come while the client waits; this is the fourth.
+                for seconds in (1, 2, 3):
+                    IOLoop.current().call_later(seconds, int)
+                IOLoop.current().call_later(600, self.fail)
+            case "deep":
+                self.dig(2000)
             case "fail later":
                 IOLoop.current().call_later(5, self.fail)
             case "singleton" if "ticker" not in self.settings:
@@ -80,6 +87,10 @@ class Moody(WebSocketHandler):
         self.settings["here"] = [*self.settings["here"], self]
         if self.ws_connection is not None and not self.ws_connection.is_closing():
             self.write_message("ok")
+
+    def dig(self, depth):
+        if depth:
+            self.dig(depth - 1)
 
     def tick(self):
         pass
@@ -211,6 +222,28 @@ class ChecksTest(StageTestCase):
         problems = [self.problem(message, settings=limit) for message in ("block", "block elsewhere")]
         self.assertEqual({problem.key for problem in problems}, {("blocked-loop", "on_message")})
 
+    def test_a_machine_that_stands_still(self):
+        """A pause in which the app's own code was not met is not its doing."""
+        route = websocket_routes(make_app())[0]
+        settings = FuzzSettings(blocked=0.05)
+        with Stage(make_app, route, settings) as stage:
+            # The loop's own turn takes long, as on a machine where another process has the processor.
+            stage._settling.loop.call_soon(time.sleep, 0.3)
+            seen = stage.play(Case((Visit("/", ("a",)),)))
+        self.assertIsNone(first_problem(seen, chosen_checks(()), settings))
+
+    def test_too_deep(self):
+        """What nests deeper than a server's stack holds fails here, too, although Hypothesis has asked for more."""
+        before = sys.getrecursionlimit()
+        sys.setrecursionlimit(10_000)
+        self.addCleanup(sys.setrecursionlimit, before)
+        self.assert_problem("server-error", "RecursionError", "deep")
+        self.assertEqual(sys.getrecursionlimit(), 10_000)
+
+    def test_server_error_when_the_client_has_gone(self):
+        """What a timer raises after the end of the connection is found as well."""
+        self.assert_problem("server-error", "RuntimeError: later", "fail much later")
+
     def test_leaked_handler(self):
         """A handler that the app still holds."""
         self.assert_problem("leak", "Moody (the handler, held by the app's setting 'kept') stayed behind", "keep")
@@ -243,24 +276,38 @@ class ChecksTest(StageTestCase):
         self.assert_problem("isolation", "'psst'", "a", checks=["isolation"], **gossip)
         self.assertIsNone(self.problem("a", **gossip))
 
+    def test_isolation_of_who_came_last(self):
+        """There is a bystander before the client, and one who comes after it."""
+        for place in (0, -1):
+
+            class OneAnswered(Gossip):
+                def on_message(self, message, place=place):
+                    list(self.settings["here"])[place].write_message("psst")
+
+            def target(handler=OneAnswered):
+                return Application([("/", handler)], here={})
+
+            with self.subTest(place=place):
+                self.assert_problem("isolation", "'psst'", "a", checks=["isolation"], bystander=True, target=target)
+
 
 class Gossip(WebSocketHandler):
     """Tells everybody."""
 
     def open(self):
-        self.settings["here"].add(self)
+        self.settings["here"][self] = True
 
     def on_message(self, message):
         for handler in self.settings["here"]:
             handler.write_message("psst")
 
     def on_close(self):
-        self.settings["here"].discard(self)
+        self.settings["here"].pop(self, None)
 
 
 def gossiping_app():
     """Return an app of the gossip."""
-    return Application([("/", Gossip)], here=set())
+    return Application([("/", Gossip)], here={})
 
 
 class Careless(Gossip):
@@ -286,7 +333,7 @@ class FaultsTest(StageTestCase):
 
     def problem_of(self, handler, fault):
         """Play a visit that ends in a fault to an app of this handler."""
-        options = {"target": lambda: Application([("/", handler)], here=set()), "bystander": True}
+        options = {"target": lambda: Application([("/", handler)], here={}), "bystander": True}
         return self.problem("a", fault=fault, ending=None, checks=["faults"], **options)
 
     def test_others_are_not_served(self):

@@ -11,9 +11,8 @@ from typing import Any
 
 from ..errors import UsageError
 from ..text import one_line, plural
-from .checks import chosen_checks, first_problem, needs_bystander
 from .config import Config
-from .engine import Event, Finding, Played, RouteFinished, RouteStarted
+from .engine import Event, Finding, Played, RouteFinished, RouteStarted, replay
 from .report import (
     PROG,
     Repeat,
@@ -25,16 +24,13 @@ from .report import (
     left_out_line,
     started_line,
 )
-from .routes import Route, Target, find_routes, load_target
+from .routes import Route, find_routes, load_target
 from .running import fuzz_planned, plan_routes, repeat_of
 from .saved import SavedCase
 from .screen import Screen
 from .settings import FuzzSettings
-from .stage import Stage
 
 __all__ = ["FuzzCommand", "replay_saved"]
-
-_REPLAYS = 3
 
 
 class FuzzCommand:
@@ -134,7 +130,7 @@ def replay_saved(file: str, overrides: Mapping[str, Any]) -> tuple[str, bool]:
     route = _route_of(saved, routes)
     settings = _settings_of(saved, overrides, route, routes)
     with _serving():
-        played = _play_again(target, route, settings, saved)
+        played = replay(target, route, settings, saved.case, saved.seed)
     failed = [finding for finding in played if finding is not None]
     if not failed:
         lines = [f"FIXED: {saved.check} does not show any more: {one_line(saved.title)}"]
@@ -167,15 +163,3 @@ def _settings_of(saved: SavedCase, overrides: Mapping[str, Any], route: Route, r
     settings = dict((id(one), found) for one, found in config.plan(routes)).get(id(route), config.settings)
     checks = [name for name in settings.checks if name != f"-{saved.check}"]
     return dataclasses.replace(settings, checks=(*checks, f"+{saved.check}"))
-
-
-def _play_again(target: Target, route: Route, settings: FuzzSettings, saved: SavedCase) -> list[Finding | None]:
-    """Play a case some times, each to a server of its own, and return what was found each time."""
-    checks = chosen_checks(settings.checks)
-    found: list[Finding | None] = []
-    for _ in range(_REPLAYS):
-        with Stage(target, route, settings, bystander=needs_bystander(checks)) as stage:
-            seen = stage.play(saved.case)
-        problem = first_problem(seen, checks, settings)
-        found.append(None if problem is None else Finding(route, problem, seen, saved.seed))
-    return found

@@ -132,13 +132,18 @@ def fuzz_route(
     yield run.summary()
 
 
-def replay(target: Target, route: Route, settings: FuzzSettings, case: Case) -> list[Problem | None]:
-    """Play a case three times, each to a fresh app, and return what the checks say each time."""
-    found = []
+def replay(target: Target, route: Route, settings: FuzzSettings, case: Case, seed: int) -> list[Finding | None]:
+    """Play a case three times, each to a server of its own, and return what is found each time.
+
+    :arg seed: that of the run in which the case was found
+    """
+    checks = chosen_checks(settings.checks)
+    found: list[Finding | None] = []
     for _ in range(_REPLAYS):
-        checks = chosen_checks(settings.checks)
         with Stage(target, route, settings, bystander=needs_bystander(checks)) as stage:
-            found.append(first_problem(stage.play(case), checks, settings))
+            seen = stage.play(case)
+        problem = first_problem(seen, checks, settings)
+        found.append(None if problem is None else Finding(route, problem, seen, seed))
     return found
 
 
@@ -166,8 +171,8 @@ class _Run:
         self._harmless: set[Case] = set()
         self._totals = {"sequences": 0, "sent": 0, "received": 0, "connections": 0}
         self._subprotocol: str | None = None
+        self._last_subprotocol: str | None = None
         self._interrupted = False
-        self._answers = 0
         self._cut_short = 0
         self._talkative: Visit | None = None
         self._statuses: dict[int, int] = {}
@@ -253,7 +258,6 @@ class _Run:
         self._totals["sent"] += seen.sent
         self._totals["received"] += len(seen.received)
         self._totals["connections"] += seen.connections
-        self._answers += len(seen.answered)
         self._handshake_failure = seen.handshake_failure or self._handshake_failure
         if seen.status is not None:
             self._statuses[seen.status] = self._statuses.get(seen.status, 0) + 1
