@@ -32,7 +32,7 @@ from ..text import nearest, show, show_error
 from .checks import chosen_checks
 from .routes import Route
 from .settings import FuzzSettings, Option, is_sent_by_clients, options
-from .stage import authorization
+from .stage import auth_parts, authorization
 
 __all__ = ["Config", "options"]
 
@@ -270,12 +270,7 @@ def _check_checks(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _check_auth(auth: str) -> str:
-    kind, _, rest = auth.partition(":")
-    parts = rest.split(":")
-    if not all(parts) or (kind, len(parts)) not in (("bearer", 1), ("basic", 2)):
-        raise UsageError(
-            "auth is 'bearer:TOKEN' or 'basic:USER:PASSWORD', where each part may be $NAME of the environment"
-        )
+    auth_parts(auth)
     return auth
 
 

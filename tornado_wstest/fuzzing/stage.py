@@ -31,7 +31,6 @@ from ..server import AppServer
 from ..simulation.clock import Clock
 from ..simulation.settle import Settling
 from ..simulation.tasks import describe_handle, describe_task
-from ..text import show
 from ..transcript import Transcript
 from ..watch import Served
 from ..wire import LoopResolver
@@ -370,15 +369,22 @@ def authorization(auth: str | None) -> dict[str, str]:
     """Return the header for ``bearer:TOKEN`` or ``basic:USER:PASSWORD``; ``$NAME`` is taken from the environment."""
     if auth is None:
         return {}
-    kind, colon, rest = auth.partition(":")
-    parts = [_from_environment(part) for part in rest.split(":")]
-    if kind == "bearer" and colon and len(parts) == 1 and parts[0]:
-        return {"Authorization": f"Bearer {parts[0]}"}
-    if kind == "basic" and len(parts) == 2:
-        return {"Authorization": "Basic " + base64.b64encode(":".join(parts).encode()).decode()}
-    raise UsageError(
-        f"auth is 'bearer:TOKEN' or 'basic:USER:PASSWORD', with $NAME of the environment, not {show(auth)}"
-    )
+    kind, parts = auth_parts(auth)
+    values = [_from_environment(part) for part in parts]
+    if kind == "bearer":
+        return {"Authorization": f"Bearer {values[0]}"}
+    return {"Authorization": "Basic " + base64.b64encode(":".join(values).encode()).decode()}
+
+
+def auth_parts(auth: str) -> tuple[str, list[str]]:
+    """Return the kind, and the token or the user and password. Raises `UsageError`, which does not tell the secret."""
+    kind, _, rest = auth.partition(":")
+    parts = rest.split(":")
+    if not all(parts) or (kind, len(parts)) not in (("bearer", 1), ("basic", 2)):
+        raise UsageError(
+            "auth is 'bearer:TOKEN' or 'basic:USER:PASSWORD', where each part may be $NAME of the environment"
+        )
+    return kind, parts
 
 
 def _from_environment(part: str) -> str:
