@@ -220,6 +220,7 @@ class RefusedTest(FolderTest):
             ("test_close_codes = [999]", "no client may send 999"),
             ("allowed_close_codes = ['3000-']", "not '3000-'"),
             ("subprotocols = ['a b']", "a subprotocol is a word such as 'chat.v1', not 'a b'"),
+            (f"database = {__file__!r}", "database is a folder, and '"),
             ("origin = 'nonsense'", "origin is 'https://example.com' or the like, or 'null', not 'nonsense'"),
             ("allowed_close_codes = ['4000-3000']", "not '4000-3000'"),
             ("headers = {X = 1}", "headers is a table of texts, not {'X': 1}"),

@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 from tornado.httpclient import HTTPClientError
 from tornado.routing import (
@@ -253,6 +254,12 @@ class RoutesTest(unittest.TestCase):
         self.assertEqual((first.example_host, first.unreachable), ("127.0.0.1", ""))
         self.assertEqual(second.unreachable, "shadowed by '/.*', News")
 
+    def test_host_with_a_dot_that_nobody_escaped(self):
+        """The example of a host is the name that was meant."""
+        app = Application()
+        app.add_handlers("ws.example.com", [("/", Chat)])
+        self.assertEqual(websocket_routes(app)[0].example_host, "ws.example.com")
+
     def test_hosts_that_exclude_each_other(self):
         """Two host patterns that no host matches are said to be so."""
         route = one((HostMatches("a.org"), [(HostMatches("b.org"), [("/", Chat)])]))
@@ -453,6 +460,27 @@ class TargetTest(unittest.TestCase):
         with self.assertRaisesRegex(UsageError, r"make_trouble\(\) raised RuntimeError: no database") as caught:
             self.made(games.make_trouble)
         self.assertIsInstance(caught.exception.__cause__, RuntimeError)
+
+    def test_factory_that_does_not_return(self):
+        """It is ended after a time that does not depend on the loop's clock."""
+
+        async def make_late():
+            await asyncio.Event().wait()
+
+        with (
+            unittest.mock.patch("tornado_wstest.fuzzing.target._PATIENCE", 0.05),
+            self.assertRaisesRegex(UsageError, r"make_late\(\) did not return within 0.05 s\nit should return an App"),
+        ):
+            self.made(make_late)
+
+    def test_factory_that_raises_a_timeout_of_its_own(self):
+        """That is no lateness of the factory."""
+
+        async def make_late():
+            raise TimeoutError("no database")
+
+        with self.assertRaisesRegex(UsageError, r"make_late\(\) raised TimeoutError: no database"):
+            self.made(make_late)
 
     def test_factory_that_makes_no_app(self):
         """What it returned instead is told."""

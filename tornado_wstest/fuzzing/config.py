@@ -305,6 +305,12 @@ def _check_origin(origin: str) -> str:
     return origin
 
 
+def _check_database(folder: str) -> str | None:
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise UsageError(f"database is a folder, and {show(folder)} is something else")
+    return folder or None
+
+
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^/\s]+")
 
@@ -315,7 +321,7 @@ _SPECIAL: dict[str, Callable[[Any], Any]] = {
     "auth": _check_auth,
     "origin": _check_origin,
     "subprotocols": _check_subprotocols,
-    "database": lambda folder: folder or None,
+    "database": _check_database,
     "handshake": _import_handshake,
     "messages": _import_messages,
 }

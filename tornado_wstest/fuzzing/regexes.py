@@ -81,7 +81,9 @@ class _Reader:
     def _variants(self, operation: Any, argument: Any) -> list[str]:
         if operation is names.LITERAL:
             return [chr(argument)]
-        if operation in (names.ANY, names.NOT_LITERAL, names.IN):
+        if operation is names.ANY:
+            return [".", *_characters(operation, argument)]  # a dot alone is most often one that nobody escaped
+        if operation in (names.NOT_LITERAL, names.IN):
             return _characters(operation, argument)
         if operation is names.BRANCH:
             branches = [self._sequence(branch) for branch in argument[1]]
@@ -103,7 +105,8 @@ class _Reader:
 
     def _repeated(self, least: int, most: Any, tree: Any) -> list[str]:
         times = max(int(least), 1) if most else 0
-        items = self._sequence(tree)
+        is_dot = len(tree) == 1 and tree[0][0] is names.ANY
+        items = _characters(*tree[0]) if is_dot else self._sequence(tree)
         variants = [item * times for item in items[:1]] + [items[0] * int(least)]
         if len(tree) == 1 and tree[0][0] in (names.ANY, names.NOT_LITERAL, names.IN):
             variants += [word for word in self._words if _consists(word, tree[0], int(least), int(most))]

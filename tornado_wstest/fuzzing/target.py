@@ -1,13 +1,16 @@
 """The app that a command names: from ``"chat:make_app"`` to an `Application`."""
 
+import asyncio
+import contextlib
 import errno
 import importlib
 import inspect
 import os
 import pkgutil
 import sys
+import threading
 import types
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from tornado.routing import RuleRouter
@@ -23,6 +26,9 @@ App = Application | RuleRouter
 
 Target = App | Callable[[], App | Awaitable[App]]
 """An app, or what makes one."""
+
+_PATIENCE = 30.0
+"""How many seconds an async function may take to make an app."""
 
 _EMPTY = inspect.Parameter.empty
 _BY_NAME_OR_PLACE = (
@@ -59,22 +65,55 @@ def load_target(name: str) -> Target:
 async def make_app(target: Target) -> App:
     """Return ``target`` if it is an app already, else what it makes: it may be an async function.
 
-    Raises `UsageError` where it raises (its exception is the ``__cause__``), takes arguments, or makes no app.
+    Raises `UsageError` where it raises (its exception is the ``__cause__``), takes arguments, makes no app, or none
+    within 30 seconds.
     """
     _check_target(_name_of(target), target)
     if isinstance(target, App):
         return target
     try:
         made = target()
-        app = await made if inspect.isawaitable(made) else made
+        if inspect.isawaitable(made):
+            with _ending_after(_PATIENCE):
+                made = await made
+    except _Late as error:
+        advice = "it should return an Application, and leave it to a task to wait for what comes later"
+        raise UsageError(f"{_name_of(target)}() did not return within {_PATIENCE:g} s\n{advice}") from error
     except Exception as error:
         advice = "it should return an Application"
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             advice += ", and leave it to its caller to listen: it is called for each conversation"
         raise UsageError(f"{_name_of(target)}() raised {show_error(error)}\n{advice}") from error
-    if not isinstance(app, App):
-        raise UsageError(f"{_name_of(target)}() returned {show(app)}, which is no Application")
-    return app
+    if not isinstance(made, App):
+        raise UsageError(f"{_name_of(target)}() returned {show(made)}, which is no Application")
+    return made
+
+
+class _Late(Exception):
+    """An async function has taken too long."""
+
+
+@contextlib.contextmanager
+def _ending_after(seconds: float) -> Iterator[None]:
+    """Cancel this task with `_Late` after so many real seconds: the loop's clock may be a virtual one."""
+    loop, task, is_late = asyncio.get_running_loop(), asyncio.current_task(), threading.Event()
+
+    def end() -> None:
+        is_late.set()
+        assert task is not None
+        task.cancel()
+
+    timer = threading.Timer(seconds, loop.call_soon_threadsafe, (end,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except asyncio.CancelledError:
+        if is_late.is_set():
+            raise _Late from None
+        raise
+    finally:
+        timer.cancel()
 
 
 def _import(name: str) -> types.ModuleType:
