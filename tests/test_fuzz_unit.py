@@ -1,6 +1,7 @@
 """Fuzzing as a test case."""
 
 import importlib.util
+import logging
 import pathlib
 import re
 import subprocess
@@ -216,6 +217,8 @@ class MixinTest(unittest.TestCase):
 
         with self.assertRaises(KeyboardInterrupt):
             fuzz([("/a", Interrupting)])
+        # Tornado raises it once more, and the server has been stopped all the same.
+        self.assertNotIn("filter", vars(logging.getLogger("tornado.application")))
 
 
 class RunnersTest(unittest.TestCase):

@@ -72,6 +72,7 @@ class Stage:
         self._has_bystander = bystander
         self._runner = asyncio.Runner()
         self._is_fresh = True
+        self._was_interrupted = False
         self._warned: set[str] = set()
         self._holders = Holders()
         self._singletons: set[str] = set()
@@ -84,7 +85,7 @@ class Stage:
         self._stack.callback(self._runner.close)
         try:
             self._runner.run(self._start())
-            self._stack.callback(lambda: self._runner.run(self._stop()))
+            self._stack.callback(self._end)
             self._watch = BlockWatch(self._settling.selector, limit=self._settings.blocked)
             self._stack.enter_context(self._watch.looking())
             self._stack.enter_context(_collecting_by_hand())
@@ -128,6 +129,19 @@ class Stage:
         self._own_tasks = asyncio.all_tasks()
         self._outside = Outside(self._settling, self._clock, patience=self._around.patience)
 
+    def _end(self) -> None:
+        """Stop, and let no Ctrl-C hinder it: Tornado raises once more what a handler was interrupted with."""
+        loop = self._runner.get_loop()
+        stopping = loop.create_task(self._stop())
+        again = None
+        while not stopping.done():
+            try:
+                loop.run_until_complete(stopping)
+            except KeyboardInterrupt as error:
+                again = error
+        if again is not None and not self._was_interrupted:
+            raise again
+
     async def _stop(self) -> None:
         await self._clean_up()
         self._resolver.close()
@@ -163,7 +177,11 @@ class Stage:
         """Play a case to a fresh app, and return what was seen."""
         self._watch.reset()
         with warnings.catch_warnings(record=True) as caught, _stack_of_a_server():
-            seen = self._runner.run(self._play(case))
+            try:
+                seen = self._runner.run(self._play(case))
+            except KeyboardInterrupt:
+                self._was_interrupted = True
+                raise
         self._watch.pause()
         self._warn_once(caught)
         return seen

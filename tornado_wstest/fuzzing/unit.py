@@ -91,14 +91,14 @@ class WebSocketFuzzMixin(_Base):
                 # Raised from its cause here, so that each runner shows it.
                 failure = failure_of(finding, self._fuzz_repeat(finding, settings))
                 raise failure from failure.__cause__
+        if finished.interrupted:
+            raise KeyboardInterrupt
         for doubt in doubts:
             if settings.strict:
                 with self.subTest(route=name):
                     raise FuzzFailed(f"{name}: {doubt}")
             else:
                 warnings.warn(f"{name}: {doubt}", FuzzWarning, stacklevel=2)
-        if finished.interrupted:
-            raise KeyboardInterrupt
 
     def _fuzz_repeat(self, finding: "Finding", settings: FuzzSettings) -> Repeat:
         owner = type(self)
