@@ -142,6 +142,7 @@ class ReceiveTest(ClientTestCase):
     async def test_a_wait_that_times_out_takes_nothing(self):
         """What does not match is still there after the time-out."""
         client = await self.commands("a")
+        await self.settle()
         with self.assertRaises(MessageTimeout):
             await client.receive("b", timeout=0.02)
         self.assertEqual(client.unread, ("a",))

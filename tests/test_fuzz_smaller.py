@@ -44,6 +44,13 @@ class SmallestTest(unittest.TestCase):
         found, tried = smallest_with(lambda case: True, Visit("/", tuple("abcdefghij")))
         self.assertEqual((found, tried), ((Visit("/"),), 1))
 
+    def test_parts_of_messages(self):
+        """What of a message does not matter goes, of a text and of bytes."""
+        found, _ = smallest_with(lambda case: any("ab" in one for one in case.messages), Visit("/", ("xyzabuvw",)))
+        self.assertEqual(found, (Visit("/", ("ab",)),))
+        found, tried = smallest_with(lambda case: bool(case.messages), Visit("/", (b"xyz" * 99,)))
+        self.assertEqual((found, tried), ((Visit("/", (b"",)),), 3))  # without it, an empty one, without that
+
     def test_query(self):
         """Arguments of the query go one by one."""
         found, _ = smallest_with(lambda case: "b=2" in case.visits[0].path, Visit("/p?a=1&b=2&c=3"))

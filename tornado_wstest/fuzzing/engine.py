@@ -52,6 +52,8 @@ _DRAWING = 0.9
 """The share of the time that may be drawn in; what is left is for making findings smaller."""
 _SHRINKING = 0.1
 """The share of the time in which a round may go on after its first failure."""
+_IN_VAIN = 40
+"""How many conversations in a row may bring nothing new and nothing smaller, before a round that has failed ends."""
 _OFTEN = 0.25
 """The share of conversations that the server ends early, from which on messages are tried one by one, too."""
 _VISITS = 5
@@ -170,6 +172,8 @@ class _Run:
         self._told: set[tuple[str, str]] = set()
         self._harmless: set[Case] = set()
         self._totals = {"sequences": 0, "sent": 0, "received": 0, "connections": 0}
+        self._improved_at = 0
+        """The number of the last conversation that has shown something new, or with less."""
         self._subprotocol: str | None = None
         self._last_subprotocol: str | None = None
         self._interrupted = False
@@ -248,6 +252,7 @@ class _Run:
             known = self._best.get(problem.key)
             if known is None or case.size < known[1].case.size:
                 self._best[problem.key] = problem, seen
+                self._improved_at = self._totals["sequences"]
         if self._listen is not None:
             self._listen(Played(self._route, seen, problem))
         return problem
@@ -287,7 +292,7 @@ class _Run:
             nonlocal failed_at
             if self._out_of_time(_DRAWING) or (self._totals["sequences"] >= until and failed_at is None):
                 raise _Enough
-            if failed_at is not None and time.monotonic() - failed_at > _SHRINKING * self._settings.time_budget:
+            if failed_at is not None and self._shrinks_in_vain(failed_at):
                 raise _Enough
             # Different choices often make the same conversation: it counts once.
             if case in self._harmless:
@@ -316,6 +321,10 @@ class _Run:
                 wrapped()
         except* (_Found, _Enough, HypothesisException):
             pass  # what it was is in self._best
+
+    def _shrinks_in_vain(self, since: float) -> bool:
+        too_long = time.monotonic() - since > _SHRINKING * self._settings.time_budget
+        return too_long or self._totals["sequences"] - self._improved_at > _IN_VAIN
 
     def _cases(self) -> st.SearchStrategy[Case]:
         settings = self._settings

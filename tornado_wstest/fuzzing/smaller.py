@@ -1,13 +1,13 @@
 """What may be left out of a conversation: the last steps to the smallest one that shows a bug.
 
-Hypothesis makes each message small. What it cannot see is that a whole visit, or a message that was only on the way,
-does not matter.
+Hypothesis makes each message small, as far as that goes fast. What it cannot see is that a whole visit, or a message
+that was only on the way, does not matter.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from .case import Case, Visit
+from .case import Case, Message, Visit
 
 __all__ = ["smallest"]
 
@@ -39,6 +39,9 @@ def _smaller_visits(visit: Visit) -> Iterator[Visit]:
         for start in range(0, len(visit.messages), size):
             yield dataclasses.replace(visit, messages=visit.messages[:start] + visit.messages[start + size :])
         size //= 2
+    for index, message in enumerate(visit.messages):
+        for shorter in _shorter(message):
+            yield dataclasses.replace(visit, messages=(*visit.messages[:index], shorter, *visit.messages[index + 1 :]))
     path, _, query = visit.path.partition("?")
     arguments = query.split("&") if query else []
     for index in range(len(arguments)):
@@ -47,3 +50,10 @@ def _smaller_visits(visit: Visit) -> Iterator[Visit]:
     for name in ("ping", "ending", "pipelined", "subprotocols", "declared_size"):
         if getattr(visit, name) != getattr(simplest, name):
             yield dataclasses.replace(visit, **{name: getattr(simplest, name)})
+
+
+def _shorter(message: Message) -> Iterator[Message]:
+    half = len(message) // 2
+    for shorter in dict.fromkeys((message[:0], message[:half], message[half:], message[:-1], message[1:])):
+        if len(shorter) < len(message):
+            yield shorter

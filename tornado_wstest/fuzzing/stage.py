@@ -371,14 +371,15 @@ def _stack_of_a_server() -> Iterator[None]:
 @contextlib.contextmanager
 def _collecting_by_hand() -> Iterator[None]:
     """In this block garbage is collected where it is looked for, and what was there before is passed over."""
-    was_enabled = gc.isenabled()
+    was_enabled, was_frozen = gc.isenabled(), gc.get_freeze_count() > 0
     gc.collect()
     gc.freeze()
     gc.disable()
     try:
         yield
     finally:
-        gc.unfreeze()
+        if not was_frozen:
+            gc.unfreeze()
         if was_enabled:
             gc.enable()
 
