@@ -12,6 +12,7 @@ import tempfile
 import textwrap
 import unittest
 
+from tests.forked import run_module
 from tornado_wstest.fuzzing.settings import options
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -66,9 +67,11 @@ class PluginTest(unittest.TestCase):
         given = [f"-p{plugin}" for plugin in (*plugins, *([] if cache else ["no:cacheprovider"]))]
         return self.python("pytest", *given, *arguments, **more)
 
-    def python(self, *arguments, path=(), **env):
-        """Run a module of Python's in the project; return its exit status."""
-        command = [sys.executable, "-W", "error", "-m", *arguments]
+    def python(self, *arguments, path=(), fresh=False, **env):
+        """Run a module of Python's in the project; return its exit status.
+
+        :arg fresh: does it matter what Python has loaded?
+        """
         env = {
             # With CI set, pytest tells the whole failure once more in its last lines.
             **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "CI"))},
@@ -78,9 +81,11 @@ class PluginTest(unittest.TestCase):
             "COLUMNS": "160",
             **env,
         }
-        done = subprocess.run(
-            command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=120, check=False
-        )
+        if fresh:
+            command = [sys.executable, "-W", "error", "-m", *arguments]
+            done = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, check=False)
+        else:
+            done = run_module(*arguments, folder=self.folder, **env)
         self.text = done.stdout + done.stderr
         return done.returncode
 
@@ -134,7 +139,7 @@ class CollectTest(PluginTest):
                 assert loaded == {"tornado_wstest.fuzzing", "tornado_wstest.fuzzing.settings"}
             """,
         )
-        self.assertEqual(self.pytest(), 0, self.text)
+        self.assertEqual(self.pytest(fresh=True), 0, self.text)
 
     def test_plugin_imports_pytest_alone(self):
         """As it is loaded, the plugin imports pytest and the standard library."""
@@ -318,7 +323,7 @@ class RunTest(PluginTest):
             "site/wstest_probe-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: wstest-probe\nVersion: 1.0\n"
         )
         self.write("site/wstest_probe-1.0.dist-info/entry_points.txt", entry)
-        command = {"plugins": (), "path": [self.folder / "site"], "PYTEST_DISABLE_PLUGIN_AUTOLOAD": ""}
+        command = {"plugins": (), "path": [self.folder / "site"], "fresh": True, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": ""}
         self.assertEqual(self.fuzz("--collect-only", "-q", **command), 0, self.text)
         self.assert_told(*IDS)
 
@@ -391,4 +396,5 @@ class MisuseTest(PluginTest):
             "fuzzing needs Hypothesis: pip install 'tornado-wstest[fuzz]'",
             "--ws-app=chat:make_app",
             path=[self.folder / "site"],
+            fresh=True,
         )
