@@ -4,13 +4,12 @@ import contextlib
 import io
 import pathlib
 import re
-import subprocess
-import sys
 import tempfile
 import textwrap
 import unittest
 
 import tornado_wstest
+from tests.forked import run_module
 from tests.test_howto import examples, run
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -38,11 +37,7 @@ class TutorialTest(unittest.TestCase):
     def discover(self):
         """Run the documented command there, and return its exit status and what it printed."""
         self.assertIn("    $ python -m tornado.testing discover\n", self.text)
-        command = [sys.executable, "-W", "error", "-m", "tornado.testing", "discover"]
-        environment = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=120
-        )
+        done = run_module("tornado.testing", "discover", folder=self.folder)
         return done.returncode, done.stderr
 
     def test_the_first_bug_shows_as_it_is_told(self):

@@ -4,10 +4,10 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 import unittest
+
+from tests.forked import run_module
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -20,15 +20,7 @@ ChatMachineTest.settings = settings(ChatMachineTest.settings, phases=[Phase.gene
 
 def run_tests(folder, what="discover"):
     """Run what a user runs in an example's folder; returns the process that has ended."""
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tornado.testing", what],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_module("tornado.testing", what, folder=folder, **os.environ)
 
 
 class ExamplesTest(unittest.TestCase):

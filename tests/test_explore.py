@@ -6,7 +6,6 @@ import logging
 import os
 import pathlib
 import re
-import subprocess
 import sys
 import tempfile
 import textwrap
@@ -21,6 +20,7 @@ from tornado.websocket import WebSocketHandler
 
 from tests.apps.handlers import Echo
 from tests.apps.races import RACES, Commands, HastyNames, Names, make_app, one_name
+from tests.forked import run_module
 from tests.running import run_test
 from tornado_wstest import (
     ConnectionClosed,
@@ -605,39 +605,31 @@ class RunnersTest(unittest.TestCase):
         """Run a runner in a folder with the project, and return its output."""
         with tempfile.TemporaryDirectory() as folder:
             pathlib.Path(folder, "test_den.py").write_text(textwrap.dedent(PROJECT), encoding="utf-8")
-            process = subprocess.run(
-                [sys.executable, "-W", "error", *command],
-                cwd=folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
+            process = run_module(*command, folder=folder, **os.environ)
         return process.stdout + process.stderr
 
     def test_pytest(self):
         """pytest counts each test once, knows its marks, and shows the seed."""
-        output = self.run_project("-m", "pytest", "-p", "no:cacheprovider")
+        output = self.run_project("pytest", "-p", "no:cacheprovider")
         self.assertRegex(output, "1 failed, 2 passed, 1 xfailed")
         self.assertRegex(output, r"explore: run \d+ of 100 failed")
         self.assertRegex(output, r"bob +-- HastyNames\.on_message\('take rob'\)")
 
     def test_pytest_with_its_debugger(self):
         """``--pdb`` puts off the tear-down of the one test case that pytest knows, not of the others."""
-        output = self.run_project("-m", "pytest", "-p", "no:cacheprovider", "-s", "--pdb", "-k", "test_right")
+        output = self.run_project("pytest", "-p", "no:cacheprovider", "-s", "--pdb", "-k", "test_right")
         self.assertRegex(output, "2 passed")
         self.assertEqual(output.count("<app closed>"), 20 + 3)
 
     def test_unittest(self):
         """So does unittest, which knows no marks of pytest's."""
-        output = self.run_project("-m", "unittest", "test_den")
+        output = self.run_project("unittest", "test_den")
         self.assertRegex(output, r"Ran 4 tests .*\n\nFAILED \(failures=2\)")
         self.assertRegex(output, r"explore: run \d+ of 100 failed")
 
     def test_tornado(self):
         """So does Tornado's runner, whose log is not flooded by the runs that passed."""
-        output = self.run_project("-m", "tornado.testing", "test_den.DenTest")
+        output = self.run_project("tornado.testing", "test_den.DenTest")
         self.assertIn("Ran 1 test", output)
         self.assertNotIn("101 GET", output)
 

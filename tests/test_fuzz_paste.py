@@ -6,8 +6,6 @@ import logging
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 import tempfile
 import unittest
 import unittest.mock
@@ -17,6 +15,7 @@ from tornado.routing import HostMatches, Rule, RuleRouter
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler
 
+from tests.forked import run_module
 from tests.zoo import CODES, specimens
 from tornado_wstest.fuzzing.case import Case, Visit
 from tornado_wstest.fuzzing.checks import chosen_checks, first_problem
@@ -129,16 +128,8 @@ def pasted(name, case, *, target=None, app="factory", **changes):
 
 def run(folder, names, **environment):
     """Run test modules of a folder in a process of their own; return the failures of each."""
-    path = os.pathsep.join([str(ROOT), str(folder)])
-    result = subprocess.run(
-        [sys.executable, "-c", RUNNER, *names],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    (folder / "run_them.py").write_text(RUNNER, "utf-8")
+    result = run_module("run_them", *names, folder=folder, **os.environ, **environment)
     if result.returncode:
         raise AssertionError(result.stderr)
     return json.loads(result.stdout)

@@ -8,8 +8,6 @@ import json
 import os
 import pathlib
 import re
-import subprocess
-import sys
 import tempfile
 import textwrap
 import unittest
@@ -23,6 +21,7 @@ from tornado.web import Application
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 import tornado_wstest
+from tests.forked import run_module
 from tornado_wstest import WebSocketStateMachine, discard
 from tornado_wstest.errors import UsageError
 from tornado_wstest.fuzzing.broadcasts import Broadcasts
@@ -1089,18 +1088,13 @@ class RunnersTest(unittest.TestCase):
             MachineTest = Machine.TestCase
             MachineTest.settings = FEW
         """
-        root = pathlib.Path(__file__).parent.parent
         folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         (folder / "test_machine.py").write_text(textwrap.dedent(code), encoding="utf-8")
         for runner in ("unittest", "tornado.testing", "pytest"):
             if runner == "pytest" and not HAS_PYTEST:
                 continue
             name = "test_machine.py" if runner == "pytest" else "test_machine"
-            command = [sys.executable, "-W", "error", "-m", runner, name]
-            environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{folder}"}
-            ran = subprocess.run(
-                command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60
-            )
+            ran = run_module(runner, name, folder=folder, **os.environ)
             with self.subTest(runner=runner):
                 self.assertEqual(ran.returncode, 1, ran.stdout + ran.stderr)
                 self.assertRegex(ran.stdout + ran.stderr, "LookupError: no such message")

@@ -4,7 +4,6 @@ import importlib.util
 import logging
 import pathlib
 import re
-import subprocess
 import sys
 import tempfile
 import textwrap
@@ -15,6 +14,7 @@ from tornado import testing
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from tests.forked import run_module
 from tornado_wstest import UsageError, WebSocketFuzzMixin
 from tornado_wstest.fuzzing.running import FuzzFailed, FuzzWarning
 
@@ -230,11 +230,7 @@ class RunnersTest(unittest.TestCase):
 
     def run_with(self, *arguments):
         """Run a Python module on the test, and return its exit status and what it said."""
-        command = [sys.executable, "-m", *arguments]
-        env = {"PYTHONPATH": str(ROOT), "PATH": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-        done = subprocess.run(
-            command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=120, check=False
-        )
+        done = run_module(*arguments, folder=self.folder, PATH="", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
         return done.returncode, done.stdout + done.stderr
 
     def test_runners(self):
