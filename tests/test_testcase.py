@@ -556,11 +556,11 @@ class NoteTest(unittest.TestCase):
 
             @gen_test
             async def test_it(self):
-                client = await self.ws_client(timeout=0.02)
-                await client.receive()
+                client = await self.ws_client()
+                await client.receive(timeout=0.02)
 
         text = run_test(Case).text
-        self.assertIn("await client.receive()", text)
+        self.assertIn("await client.receive(timeout=0.02)", text)
         for inside in ("post_coroutine", "endpoint.py", "inbox.py", "lifecycle.py"):
             self.assertNotIn(inside, text)
 

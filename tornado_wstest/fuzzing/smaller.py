@@ -7,7 +7,8 @@ that was only on the way, does not matter.
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from .case import Case, Message, Visit
+from ..codec import Message
+from .case import Case, Visit
 
 __all__ = ["smallest"]
 
