@@ -63,7 +63,7 @@ LAYERS = """
     fuzzing.command
     testcase visitors pytest_call
     isolated live
-    fuzzing.unit
+    fuzzing.unit pytest_live
     pytest_plugin
     __init__
     cli

@@ -399,6 +399,229 @@ class AnyioTest(FixtureTest):
         self.assert_told("no plugin runs it\nmark it with @pytest.mark.anyio, or set anyio_mode = auto")
 
 
+LIVE_CONFTEST = """
+    import asyncio, chat, contextlib, pytest, tornado_wstest
+
+    @pytest.fixture
+    def ws_app():
+        return chat.make_async
+
+    @pytest.fixture
+    def talk(ws_live_server):
+        # A client that blocks, as a browser does: it has another loop, in another thread.
+        async def conversation(messages):
+            async with tornado_wstest.connect(ws_live_server.ws_url("/chat")) as client:
+                with contextlib.suppress(tornado_wstest.ConnectionClosed):
+                    return [await client.receive()] + [await said(client, text) for text in messages]
+
+        async def said(client, text):
+            await client.send(text)
+            return await client.receive()
+
+        return lambda *messages: asyncio.run(conversation(messages))
+"""
+LIVE = """
+    import pytest, urllib.error, urllib.request
+    from tornado_wstest import ServerError, connect
+
+    def test_answer(talk, ws_live_server):
+        assert talk("foo") == ["hello", "foo"]
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(ws_live_server.url("/nowhere"))
+
+    class TestIt:
+        def test_crash(self, talk):
+            talk("crash")
+            # the end
+
+    def test_mismatch(talk):
+        assert talk() == ["bye"]
+
+    def test_report(talk):
+        talk("bar")
+        pytest.fail("not like this", pytrace=False)
+
+    @pytest.mark.xfail(raises=ServerError, strict=True)
+    def test_crash_that_is_known(talk):
+        talk("crash")
+
+    def test_crash_that_should_be(talk, ws_live_server):
+        with ws_live_server.expect_server_error(LookupError):
+            talk("crash")
+
+    def test_skip(talk):
+        talk("crash")
+        pytest.skip("not today")
+
+    @pytest.mark.wstest(fail_on_server_error=False, timeout=3)
+    def test_settings(talk, ws_live_server):
+        talk("crash")
+        assert ws_live_server.call(lambda: 3) == 3
+
+    @pytest.fixture
+    def page(ws_live_server):
+        # A browser's fixture, which keeps a screenshot when the test has failed, or has passed.
+        yield
+        print("handlers:", ws_live_server.transcript[-1].kind, ws_live_server._thread is not None)
+
+    def test_page_of_a_failure(page, talk):
+        talk()
+        assert not 1
+"""
+LIVE_ASYNC = """
+    import pytest
+    from tornado_wstest import connect
+
+    {mark}
+
+    async def test_both(ws_live_server, ws_client):
+        ann = await ws_client("/chat", name="ann")
+        await ann.expect("hello")
+        async with connect(ws_live_server.ws_url("/chat"), name="bob") as bob:
+            await bob.expect("hello")
+            assert ws_live_server.call(lambda: len(ws_live_server.server.handlers)) == 1
+
+    async def test_crash(ws_live_server):
+        async with connect(ws_live_server.ws_url("/chat"), name="bob") as bob:
+            await bob.send("crash")
+            await bob.expect("hello")
+            await bob.expect_closed()
+
+    async def test_crash_of_the_other(ws_live_server, ws_client):
+        await (await ws_client("/chat", name="ann")).send("crash")
+
+    @pytest.mark.wstest(path="/chat", close_app=lambda app: print("closed", app.settings))
+    async def test_settings_of_each(ws_live_server, ws_client):
+        await (await ws_client()).expect("hello")
+"""
+
+
+class LiveTest(FixtureTest):
+    """The fixture ws_live_server."""
+
+    def setUp(self):
+        super().setUp()
+        self.write("conftest.py", LIVE_CONFTEST)
+
+    def test_sync_tests(self):
+        """A plain test talks to the server, fails itself for what a handler raised, and shows what happened."""
+        self.write("test_it.py", LIVE)
+        self.assertEqual(self.pytest("-rs", "--ws-report=pages"), 1, self.text)
+        self.assert_told(
+            "4 failed, 3 passed, 1 skipped, 1 xfailed in",
+            '>           raise LookupError("no such room")\n',
+            '>       talk("crash")\nE       tornado_wstest.errors.ServerError: Chat raised LookupError',
+            "expect it: with live.expect_server_error(LookupError): ...",
+            "client 1 !!! the server raised LookupError: no such room (chat.py:",
+            '>       assert talk() == ["bye"]\n',
+            "client 1 <-- 'hello'",
+            "client 1 <-- 'bar'",
+            "not today",
+        )
+        for part in ("concurrent/futures", "watch.py", "visitors.py", "pytest_live.py", "at teardown", "Thread"):
+            self.assertNotIn(part, self.text)
+        pages = {"TestIt-test_crash", "test_mismatch", "test_report", "test_page_of_a_failure"}
+        self.assertEqual({page.stem for page in (self.folder / "pages").iterdir()}, {f"test_it.py-{n}" for n in pages})
+
+    def test_server_goes_on_until_a_failed_test_has_its_screenshot(self):
+        """Where the test has failed the server is there for the fixtures that end; where it passed it has ended."""
+        self.write("test_it.py", LIVE + "\n    def test_page_of_a_success(page, talk):\n        talk()\n")
+        self.pytest("-s", "-k", "test_page")
+        self.assert_told("handlers: close True", "handlers: close False")
+
+    def assert_async_tests(self, run, mark):
+        """Async tests have it, too, beside a tester."""
+        self.write("test_it.py", LIVE_ASYNC.format(mark=mark))
+        self.assertEqual(run("-s"), 1, self.text)
+        self.assert_told(
+            "2 failed, 2 passed in",
+            ">           await bob.expect_closed()\nE           tornado_wstest.errors.ServerError: Chat raised L",
+            '>       await (await ws_client("/chat", name="ann")).send("crash")\n',
+            "closed {}",
+        )
+
+    @needs_asyncio
+    def test_asyncio(self):
+        """With pytest-asyncio an async test has a live server beside its tester, each with an app of its own."""
+        self.assert_async_tests(self.auto, "")
+
+    @needs_anyio
+    def test_anyio(self):
+        """With anyio's plugin, too."""
+        self.assert_async_tests(self.anyio, textwrap.dedent(ANYIO).replace("\n", "\n    "))
+
+    def test_failing_fixture(self):
+        """A fixture that fails shows the transcript, and what a handler raised before is told once, as its cause."""
+        self.write(
+            "test_it.py",
+            """
+            import pytest
+
+            @pytest.fixture
+            def page(talk):
+                assert talk("crash") == "a page"
+
+            def test_it(page):
+                pass
+            """,
+        )
+        self.assertEqual(self.pytest(), 1, self.text)
+        self.assert_told('>       assert talk("crash") == "a page"\n', "client 1 --> 'crash'", "1 error in")
+        self.assert_told("\nE           LookupError: no such room\n")
+        self.assertNotIn("def _run_callback", self.text)
+
+    def test_misuse(self):
+        """What it cannot serve, and settings that it has not, are told in a sentence."""
+        self.write(
+            "test_it.py",
+            """
+            import pytest, unittest
+            from hypothesis import given, strategies
+
+            @given(number=strategies.integers())
+            def test_given(ws_live_server, number):
+                pass
+
+            @pytest.mark.usefixtures("ws_live_server")
+            class ItTest(unittest.TestCase):
+                def test_case(self):
+                    pass
+
+            @pytest.mark.wstest(virtual_time=True)
+            def test_setting(ws_live_server):
+                pass
+
+            @pytest.mark.wstest(prot=80)
+            def test_typing_error(ws_live_server):
+                pass
+
+            @pytest.mark.wstest(port=80_000)
+            def test_port(ws_live_server):
+                pass
+
+            class TestApp:
+                @pytest.fixture
+                def ws_app(self):
+                    return lambda: {}["x"]
+
+                def test_app(self, ws_live_server):
+                    pass
+            """,
+        )
+        self.assertEqual(self.pytest(), 1, self.text)
+        self.assert_told(
+            "ws_live_server cannot serve test_given: @given plays many examples",
+            "open a server in the body: with LiveServer(make_app) as live",
+            "cannot serve test_case: it is a method of a unittest.TestCase: inherit tornado_wstest.LiveServerTestCase",
+            "ws_live_server has no setting 'virtual_time': it takes port, timeout, fail_on_server_error, httpser",
+            "there is no setting 'prot': did you mean 'port'?",
+            "port is a number from 0 (any unused port) to 65535, not 80000",
+            "what ws_app returned raised KeyError: 'x'",
+            "6 errors in",
+        )
+        self.assertNotIn("pytest_plugin.py", self.text)
+
+
 class MisuseTest(FixtureTest):
     """A wrong use is told in a sentence, without a line of the package's."""
 

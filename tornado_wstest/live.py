@@ -24,7 +24,7 @@ import types
 import unittest
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeVar, overload
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerConnectionDelegate
@@ -90,6 +90,7 @@ class LiveServer:
         self._thread: threading.Thread | None = None
         self._is_ready = threading.Event()
         self._tester: WebSocketTester | None = None
+        self._transcript: Transcript | None = None
         self._main: asyncio.Task[None] | None = None
         self._error: BaseException | None = None
 
@@ -110,8 +111,11 @@ class LiveServer:
 
     @property
     def transcript(self) -> Transcript:
-        """What happened on every websocket, as the server saw it: ``client 1`` is the first that connected."""
-        return self._running().transcript
+        """What happened on every websocket, as the server saw it: ``client 1`` is the first that connected.
+
+        It can be read and saved after the end, too.
+        """
+        return self._transcript if self._transcript is not None else self._running().transcript
 
     @overload
     def call(self, function: Callable[[], Awaitable[T]], *, timeout: float | None = None) -> T: ...
@@ -147,6 +151,11 @@ class LiveServer:
         """Let the app settle, then raise `ServerError` if a handler raised that nobody has told of."""
         __tracebackhide__ = True
         self.call(self._running().check)
+
+    def explain(self, error: BaseException) -> None:
+        """Add to an exception that fails the test what is known: the transcript, and the server's exception."""
+        with contextlib.suppress(MessageTimeout):  # a loop that is blocked is told when it does not stop
+            self.call(functools.partial(self._running().explain, error))
 
     @contextlib.contextmanager
     def expect_server_error(
@@ -250,6 +259,7 @@ class LiveServer:
 
     async def _serve_app(self, app: Any) -> None:
         tester = WebSocketTester(app, timeout=0.4 * self._timeout, fail_on_server_error=self._fail_on_server_error)
+        tester._expecting = "with live.expect_server_error"
         http_server = HTTPServer(app, **self._options)
         sock = _bind(self._port)
         port = sock.getsockname()[1]
@@ -259,6 +269,7 @@ class LiveServer:
         tester.server.settling.ports.discard(port)
         tester.server.watch.on_handler = Visitors(tester.transcript).add
         self._tester = tester
+        self._transcript = tester.transcript
         self._is_ready.set()
         error: BaseException | None = None
         try:
@@ -281,9 +292,12 @@ class LiveServer:
         future = asyncio.run_coroutine_threadsafe(called(), self._loop)
         try:
             return future.result(seconds)
-        except concurrent.futures.TimeoutError:
-            if future.done():
-                raise  # it is what the function raised
+        except BaseException as error:
+            if future.done():  # it is what the function raised
+                error.__traceback__ = _traceback_of_the_app(error)
+                raise
+            if not isinstance(error, concurrent.futures.TimeoutError):
+                raise
         where = self._where(tasks[0] if tasks else None)
         future.cancel()
         name = getattr(function, "__qualname__", None) or show(function)
@@ -300,6 +314,14 @@ class LiveServer:
             return f"\nits loop is blocked at {line}"
         waits = place(task.get_coro(), with_source=True) if task is not None else ""
         return f"\nit waits at {waits}" if waits else ""
+
+
+def _traceback_of_the_app(error: BaseException) -> types.TracebackType | None:
+    """Leave out the way there, through two threads; all of it where no line of the user's raised."""
+    traceback = error.__traceback__
+    while traceback is not None and is_library(traceback.tb_frame.f_code.co_filename):
+        traceback = traceback.tb_next
+    return traceback
 
 
 def _bind(port: int) -> socket.socket:
@@ -391,7 +413,7 @@ class LiveServerTestCase(unittest.TestCase):
 
     def subTest(self, msg: Any = unittest.case._subtest_msg_sentinel, **params: Any) -> Any:  # type: ignore[attr-defined]
         """As in `unittest.TestCase`; a failure of a sub-test carries the transcript, too."""
-        return ExplainedSubTest(functools.partial(_explain, self), super().subTest(msg, **params))
+        return ExplainedSubTest(self.live_server.explain, super().subTest(msg, **params))
 
 
 def _wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -437,16 +459,9 @@ def _explained(case: Any) -> Iterator[None]:
     except unittest.SkipTest:
         raise
     except BaseException as error:
-        _explain(case, error)
+        case.live_server.explain(error)
         case.on_failure(error)
         if case.live_server._tester is not None:
             # The test has told what went wrong: what came of it is no news.
             case.live_server._tester.fail_on_server_error = False
         raise
-
-
-def _explain(case: Any, error: BaseException) -> None:
-    """Add to an exception what is known: the transcript, and the server's exception."""
-    live = cast(LiveServer, case.live_server)
-    with contextlib.suppress(MessageTimeout):  # a loop that is blocked is told when it does not stop
-        live.call(functools.partial(live._running().explain, error))

@@ -5,17 +5,20 @@ runs then: of the test, or of an async fixture before it. The call of the test i
 closed, and what its handlers raised is told, in that loop and as a matter of the test itself.
 """
 
+import ast
 import asyncio
 import functools
 import inspect
+import pathlib
 import re
 import sys
 import traceback
 import types
 import zlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
+import pytest
 from tornado.httputil import HTTPServerConnectionDelegate
 from tornado.websocket import WebSocketClientConnection
 
@@ -28,16 +31,31 @@ from .request import build_request
 from .server import check_app
 from .tester import WebSocketTester
 from .text import nearest, show, show_error
+from .transcript import Transcript
 
-__all__ = ["FixtureTester", "around", "page_name", "settings_of", "show_at_the_test"]
+__all__ = [
+    "TESTER_SETTINGS",
+    "FixtureTester",
+    "Marks",
+    "app_of",
+    "around",
+    "explain",
+    "page_name",
+    "sections",
+    "settings_of",
+    "show_at_the_end",
+    "show_at_the_test",
+]
 
 T = TypeVar("T")
+Marks = Iterable[tuple[tuple[Any, ...], Mapping[str, Any]]]
 
-_SETTINGS = tuple(
+TESTER_SETTINGS = tuple(
     name
     for name, parameter in inspect.signature(WebSocketTester.__init__).parameters.items()
     if parameter.kind is inspect.Parameter.KEYWORD_ONLY
 )
+_TITLE = "transcript of the websockets"
 _OTHER_LOOP = (
     "the server runs in another event loop than this: a fixture has started it there\n"
     "give the fixture and the test one loop_scope"
@@ -62,7 +80,7 @@ class FixtureTester(WebSocketTester):
             return
         if self._has_ended:
             raise UsageError("this test is over: its server ended with its call")
-        app = await _made(self._source)
+        app = await app_of(self._source)
         build_request(self.path, self.options, {}, app=app)
         if not self._is_running_here():
             self.server.serve(app)
@@ -125,7 +143,7 @@ def _no_app_yet(request: Any) -> None:
     """Stand for the app until the server starts."""
 
 
-async def _made(source: Any) -> Any:
+async def app_of(source: Any) -> Any:
     """Return the app that ``ws_app`` is, or makes."""
     if inspect.isasyncgen(source) or inspect.iscoroutine(source):
         if inspect.iscoroutine(source):
@@ -165,6 +183,13 @@ def around(
     return call
 
 
+def explain(server: Any, error: BaseException) -> None:
+    """Add to a failure what a tester or a live server knows; its cause begins in the app."""
+    server.explain(error)
+    if error.__cause__ is not None:
+        begin_traceback_at_the_test(error.__cause__)
+
+
 def show_at_the_test(error: BaseException, frames: list[types.FrameType]) -> None:
     """Have what was raised after the body shown at the line that the body ended with, and its cause in the app."""
     if error.__cause__ is not None:
@@ -175,10 +200,29 @@ def show_at_the_test(error: BaseException, frames: list[types.FrameType]) -> Non
             error.__traceback__ = types.TracebackType(None, frame, frame.f_lasti, frame.f_lineno)
 
 
-def settings_of(fixture: Any, marks: Iterable[tuple[tuple[Any, ...], Mapping[str, Any]]]) -> dict[str, Any]:
+def show_at_the_end(error: BaseException, test: Callable[..., Any]) -> None:
+    """Have what was raised after a test shown at its last line, as if the body had ended with it."""
+    written = inspect.unwrap(test).__code__
+    last = max(line for *_, line in written.co_lines() if line is not None)
+    tree = ast.parse("raise error")
+    for node in ast.walk(tree):
+        # The whole line, so that no part of it is underlined.
+        vars(node).update(lineno=1 + last - written.co_firstlineno, end_lineno=1 + last - written.co_firstlineno)
+        vars(node).update(col_offset=0, end_col_offset=1000)
+    code = compile(tree, written.co_filename, "exec")
+    # pytest cuts at the first line of the test's code.
+    code = code.replace(co_firstlineno=written.co_firstlineno, co_name=written.co_name)
+    try:
+        exec(code, {"error": error.with_traceback(None)})
+    except BaseException:
+        assert error.__traceback__ is not None
+        error.__traceback__ = error.__traceback__.tb_next
+
+
+def settings_of(fixture: Any, marks: Marks, *valid: Collection[str]) -> dict[str, Any]:
     """Return the settings of a test: of ``ws_settings``, then of each marker, from the farthest to the nearest.
 
-    Raises `UsageError` for what is none.
+    Raises `UsageError` for what is none of the ``valid`` names.
     """
     if not isinstance(fixture, Mapping):
         raise UsageError(f"the fixture ws_settings returns a dict of WebSocketTester's keywords, not {show(fixture)}")
@@ -187,9 +231,10 @@ def settings_of(fixture: Any, marks: Iterable[tuple[tuple[Any, ...], Mapping[str
         if args:
             raise UsageError(f"pytest.mark.wstest takes keywords, such as virtual_time=True, not {show(args[0])}")
         found |= kwargs
+    names = {name for some in valid for name in some}
     for name in found:
-        if name not in _SETTINGS:
-            raise UsageError(f"there is no setting {show(name)}: {nearest(str(name), _SETTINGS)}")
+        if name not in names:
+            raise UsageError(f"there is no setting {show(name)}: {nearest(str(name), names)}")
     return found
 
 
@@ -198,3 +243,20 @@ def page_name(nodeid: str) -> str:
     name = re.sub(r"[^\w.]+", "-", nodeid, flags=re.ASCII)[:120].strip("-.")
     is_plain = re.fullmatch(r"[A-Za-z0-9_./:]{1,120}", nodeid) is not None
     return f"{name}.html" if is_plain else f"{name}-{zlib.crc32(nodeid.encode('utf-8', 'replace')):08x}.html"
+
+
+def sections(
+    report: pytest.TestReport, transcripts: Iterable[Transcript], *, folder: str | None
+) -> Iterator[tuple[str, str]]:
+    """Yield what a failed test's report says: the transcripts that the failure does not show, and the pages.
+
+    :arg folder: where to write pages, if anywhere
+    """
+    for number, transcript in enumerate(filter(None, transcripts)):
+        text = transcript.render()
+        if text.partition("\n")[0] not in report.longreprtext:
+            yield _TITLE, text
+        if folder is not None:
+            page = pathlib.Path(folder, page_name(report.nodeid + "@live" * number))
+            transcript.save(page, title=report.nodeid)
+            yield _TITLE, str(page)

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from .fuzzing.routes import Route
     from .fuzzing.settings import FuzzSettings, Option
     from .fuzzing.target import Target
-    from .pytest_call import FixtureTester
+    from .live import LiveServer
+    from .pytest_call import FixtureTester, Marks
+    from .pytest_live import FixtureLiveServer
     from .tester import WebSocketTester
 
 __all__ = ["FuzzCollector", "FuzzItem", "FuzzReport"]
@@ -99,7 +101,7 @@ _RUN = pytest.StashKey[_Run]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Find the app and its routes, so that whatever is wrong with them is told at once."""
-    config.addinivalue_line("markers", "wstest(**settings): keywords of WebSocketTester for one test, class or module")
+    config.addinivalue_line("markers", "wstest(**settings): for one test, class or module, over those of ws_settings")
     if config.getoption("ws_report") is not None:
         _make_report_folder(config)
     if not config.getoption("ws_fuzz"):
@@ -207,7 +209,8 @@ def _shown(name: str, value: Any) -> str:
 
 # Fixtures. None asks for another by a name that projects have of their own.
 
-_TESTER = pytest.StashKey["FixtureTester"]()
+_TESTER: "pytest.StashKey[FixtureTester]" = pytest.StashKey()
+_LIVE: "pytest.StashKey[FixtureLiveServer]" = pytest.StashKey()
 _FIXTURES = ("wstest", "ws_connect", "ws_client", "ws_clients")
 
 
@@ -235,24 +238,35 @@ def ws_settings() -> dict[str, Any]:
 
 @pytest.fixture
 def _ws_checked(request: pytest.FixtureRequest) -> None:
-    """Refuse a test that these fixtures cannot serve."""
-    reason = _reason_against(request.node)
-    if reason is not None:
-        name = next((name for name in _FIXTURES if name in request.fixturenames), "wstest")
+    """Refuse a test that a tester cannot serve."""
+    name = next((name for name in _FIXTURES if name in request.fixturenames), "wstest")
+    _refuse(
+        request.node,
+        name,
+        "WebSocketTestCase",
+        "a tester in the body: async with WebSocketTester(make_app()) as wstest",
+    )
+    if not inspect.iscoroutinefunction(request.node.obj):
+        reason = "it is no async function: write async def, or take ws_live_server"
         pytest.fail(f"{name} cannot serve {request.node.name}: {reason}", pytrace=False)
 
 
-def _reason_against(item: Any) -> str | None:
+@pytest.fixture
+def _ws_live_checked(request: pytest.FixtureRequest) -> None:
+    """Refuse a test that a live server cannot serve."""
+    _refuse(
+        request.node, "ws_live_server", "LiveServerTestCase", "a server in the body: with LiveServer(make_app) as live"
+    )
+
+
+def _refuse(item: Any, name: str, base: str, block: str) -> None:
+    reason = None
     if hasattr(item.obj, "hypothesis"):
-        return (
-            "@given plays many examples, and a fixture is made once for all of them\n"
-            "open a tester in the body: async with WebSocketTester(make_app()) as wstest"
-        )
-    if item.cls is not None and issubclass(item.cls, unittest.TestCase):
-        return "it is a method of a unittest.TestCase: inherit tornado_wstest.WebSocketTestCase instead"
-    if not inspect.iscoroutinefunction(item.obj):
-        return "it is no async function: write async def"
-    return None
+        reason = f"@given plays many examples, and a fixture is made once for all of them\nopen {block}"
+    elif item.cls is not None and issubclass(item.cls, unittest.TestCase):
+        reason = f"it is a method of a unittest.TestCase: inherit tornado_wstest.{base} instead"
+    if reason is not None:
+        pytest.fail(f"{name} cannot serve {item.name}: {reason}", pytrace=False)
 
 
 @pytest.fixture
@@ -261,12 +275,21 @@ def _ws_tester(
 ) -> "FixtureTester":
     """Return the tester of the test, which nothing has started yet."""
     with _told():
-        from .pytest_call import FixtureTester, settings_of
+        from .pytest_call import TESTER_SETTINGS, FixtureTester, settings_of
 
-        marks = [(mark.args, mark.kwargs) for mark in request.node.iter_markers("wstest")]
-        tester = FixtureTester(ws_app, **settings_of(ws_settings, reversed(marks)))
+        valid = [TESTER_SETTINGS]
+        if "ws_live_server" in request.fixturenames:
+            from .pytest_live import LIVE_SETTINGS
+
+            valid.append(LIVE_SETTINGS)
+        found = settings_of(ws_settings, _marks(request.node), *valid)
+        tester = FixtureTester(ws_app, **{name: found[name] for name in TESTER_SETTINGS if name in found})
     request.node.stash[_TESTER] = tester
     return tester
+
+
+def _marks(item: Any) -> "Marks":
+    return [(mark.args, mark.kwargs) for mark in item.iter_markers("wstest")][::-1]
 
 
 @contextlib.contextmanager
@@ -308,6 +331,23 @@ def ws_clients(_ws_tester: "FixtureTester") -> Callable[..., Any]:
     return _ws_tester.ws_clients
 
 
+@pytest.fixture
+def ws_live_server(
+    request: pytest.FixtureRequest, _ws_live_checked: None, ws_app: Any, ws_settings: dict[str, Any]
+) -> Iterator["LiveServer"]:
+    """The app in a thread of its own, for browsers and for clients that block: see `LiveServer`."""
+    with _told():
+        from .pytest_live import FixtureLiveServer, live_settings_of
+
+        has_tester = "_ws_tester" in request.fixturenames
+        settings = live_settings_of(ws_settings, _marks(request.node), others=has_tester)
+        live = FixtureLiveServer(ws_app, **settings)
+        live.__enter__()
+    request.node.stash[_LIVE] = live
+    yield live
+    live.stop()
+
+
 # A test that has a fixture
 
 
@@ -317,15 +357,33 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
     try:
         return (yield)
-    except Exception as error:
-        if _TESTER in item.stash:
-            item.stash[_TESTER].explain(error)
+    except BaseException as error:
+        if _TESTER in item.stash and isinstance(error, Exception):
+            from .pytest_call import explain
+
+            explain(item.stash[_TESTER], error)
+        if _LIVE in item.stash:
+            item.stash[_LIVE].fail(error)
         raise
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Have the test closed in its own loop, before any plugin wraps it for running."""
+    """Have the test fail for what its servers raised, and its tester closed in its own loop."""
+    __tracebackhide__ = True
+    try:
+        result = yield from _called(item)
+    except BaseException as error:
+        if _LIVE in item.stash:
+            item.stash[_LIVE].fail(error)
+        raise
+    if _LIVE in item.stash and isinstance(item, pytest.Function):
+        item.stash[_LIVE].end(item.obj)
+    return result
+
+
+def _called(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Wrap the test, before any plugin wraps it for running."""
     __tracebackhide__ = True
     tester = item.stash.get(_TESTER, None)
     if tester is None or not isinstance(item, pytest.Function):
@@ -366,16 +424,14 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Write the page of a failed test."""
+    """Write the page of a failed test, and show its transcript where the failure does not."""
     report = yield
-    folder = item.config.getoption("ws_report")
-    tester = item.stash.get(_TESTER, None)
-    if folder is not None and tester is not None and report.failed and tester.transcript:
-        from .pytest_call import page_name
+    servers = [item.stash.get(_TESTER, None), item.stash.get(_LIVE, None)] if report.failed else []
+    transcripts = [server.transcript for server in servers if server is not None]
+    if any(transcripts):
+        from .pytest_call import sections
 
-        page = pathlib.Path(folder, page_name(item.nodeid))
-        tester.transcript.save(page, title=item.nodeid)
-        report.sections.append(("transcript of the websockets", str(page)))
+        report.sections += sections(report, transcripts, folder=item.config.getoption("ws_report"))
     return report
 
 

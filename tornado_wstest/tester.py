@@ -126,6 +126,7 @@ class WebSocketTester:
         self._network_before = network or Network()
         self._network: Network | None = None
         self._main_task: asyncio.Task[Any] | None = None
+        self._expecting = "async with expect_server_error"
         self._hang: BaseException | None = None
         self.transcript = Transcript(self._now)
         """What happened on every connection, in order."""
@@ -705,8 +706,7 @@ class WebSocketTester:
         others = "".join(f"\nand then {caught.with_client()}" for caught in errors[1:6])
         raise ServerError(
             f"{first.with_client()}{others}\n"
-            "if this is as it should be, expect it: async with expect_server_error("
-            f"{type(first.exception).__name__}): ...",
+            f"if this is as it should be, expect it: {self._expecting}({type(first.exception).__name__}): ...",
             client=first.served.client or None,
             exception=first.exception,
         ) from first.exception

@@ -7,7 +7,7 @@ from typing import Any
 
 import tornado
 
-__all__ = ["elide", "is_library", "nearest", "one_line", "plural", "show", "show_error"]
+__all__ = ["elide", "is_library", "is_own", "nearest", "one_line", "plural", "show", "show_error"]
 
 _HERE, _TORNADO, _PYTHON = (
     os.path.dirname(os.path.abspath(file_name)) + os.sep for file_name in (__file__, tornado.__file__, os.__file__)
@@ -45,6 +45,11 @@ def is_library(file_name: str) -> bool:
     if file_name.startswith(_PYTHON) and "site-packages" not in file_name:
         return True
     return file_name.startswith((_HERE, _TORNADO))
+
+
+def is_own(file_name: str) -> bool:
+    """Is this a file of this package?"""
+    return file_name.startswith(_HERE)
 
 
 def elide(text: str, width: int = 200) -> str:

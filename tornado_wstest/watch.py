@@ -15,6 +15,7 @@ import contextvars
 import functools
 import inspect
 import traceback
+import types
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -23,7 +24,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import Finish, HTTPError, RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from .text import show, show_error
+from .text import is_own, show, show_error
 from .transcript import Event, Transcript
 
 __all__ = ["Caught", "Expectation", "ServerWatch", "Served", "current", "open_watches", "run_as"]
@@ -144,6 +145,7 @@ class Served:
         def watched(typ: Any, value: BaseException | None, tb: Any) -> Any:
             if value is not None and not isinstance(value, (HTTPError, Finish)):
                 self.judge(value)
+            _leave_out_our_frames(tb)
             return log_exception(typ, value, tb)
 
         return watched
@@ -154,6 +156,16 @@ class Served:
             close(*args, **kwargs)
 
         return noted
+
+
+def _leave_out_our_frames(tb: types.TracebackType | None) -> None:
+    """Have the log show the lines of Tornado and of the app: ours between them tell its reader nothing."""
+    while tb is not None:
+        between = tb.tb_next
+        while between is not None and between.tb_next is not None and is_own(between.tb_frame.f_code.co_filename):
+            between = between.tb_next
+        tb.tb_next = between
+        tb = between
 
 
 class _Callback:
