@@ -23,8 +23,8 @@ TEST = [
     "rich>=13",
     "uvloop>=0.21; platform_system != 'Windows'",
 ]
-# Chromium itself is none of pip's: apt-get install chromium chromium-driver.
-BROWSER = ["selenium>=4.20"]
+# Chromium itself is none of pip's: apt-get install chromium chromium-driver. Playwright's own is not downloaded.
+BROWSER = ["playwright>=1.44", "selenium>=4.20"]
 DOCS = ["furo>=2024.8.6", "hypothesis>=6.100", "sphinx>=8"]
 RELEASE = ["build>=1.2", "twine>=6"]
 # What runs async tests under pytest: apart, as pytest-asyncio warns wherever it is installed and not set up.

@@ -721,13 +721,17 @@ class MisuseTest(FixtureTest):
         self.assertRegex(self.text, r"ERROR: --ws-report: \S+pages cannot be a folder: File exists")
 
 
+def files_of(page):
+    """Return the files that a page shows below their names."""
+    return dict(re.findall(r"^``(\S+)``::\n\n((?:(?: {4}.*)?\n)+)", page.read_text("utf-8"), re.MULTILINE))
+
+
 class PageTest(FixtureTest):
     """``docs/howto/pytest.rst``."""
 
     def setUp(self):
         super().setUp()
-        page = (ROOT / "docs" / "howto" / "pytest.rst").read_text("utf-8")
-        self.files = dict(re.findall(r"^``(\S+)``::\n\n((?:(?: {4}.*)?\n)+)", page, re.MULTILINE))
+        self.files = files_of(ROOT / "docs" / "howto" / "pytest.rst")
         for name in ("pytest.ini", "conftest.py"):
             self.write(name, self.files[name])
 
