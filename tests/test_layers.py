@@ -9,6 +9,7 @@ PACKAGE = pathlib.Path(__file__).parent.parent / "tornado_wstest"
 # Lowest first. Modules on one line are of one layer, and do not import each other.
 LAYERS = """
     text
+    shown
     errors fuzzing.screen
     codec frames
     faults

@@ -738,11 +738,11 @@ class PageTest(FixtureTest):
     @needs_asyncio
     def test_tests_of_the_page(self):
         """They pass as they stand there."""
-        for name in ("test_room.py", "test_property.py"):
+        for name in ("test_room.py", "test_property.py", "test_page.py"):
             self.write(name, self.files[name])
         status = self.pytest(plugins=(PLUGIN, "pytest_asyncio.plugin"))
         self.assertEqual(status, 0, self.text)
-        self.assert_told("6 passed")
+        self.assert_told("8 passed")
 
     @needs_anyio
     def test_anyio_of_the_page(self):

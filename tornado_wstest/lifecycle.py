@@ -19,14 +19,14 @@ from tornado.testing import AsyncHTTPTestCase, AsyncTestCase, gen_test, get_asyn
 from .errors import UsageError, WSTestFailure
 from .handshake import Handshake, check_handshake
 from .server import check_app
+from .shown import begin_at_the_test, begin_cause_at_the_app, show_at_the_end
 from .simulation.limits import TestLimit
 from .tester import WebSocketTester
-from .text import is_library, nearest, show
+from .text import nearest, show
 
 __all__ = [
     "ExplainedSubTest",
     "begin",
-    "begin_traceback_at_the_test",
     "check_bases",
     "check_settings",
     "close_app",
@@ -277,7 +277,7 @@ def wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
                 explain_and_raise(case, limit.error)
             if limit.report is not None and type(error) is TimeoutError:
                 error.args = (f"{error}\n{limit.report}",)
-            _failed(case, error)
+            _failed(case, error, method)
             raise
 
     # A method, as it was: unittest takes a function on an instance for a static method, and calls it.
@@ -316,7 +316,7 @@ def limited(case: Any, function: Callable[..., Any], name: str = "") -> Callable
         except unittest.SkipTest:
             raise
         except BaseException as error:
-            _failed(case, error)
+            _failed(case, error, function)
             raise
 
     return part
@@ -349,11 +349,13 @@ def _within_limit(case: Any, name: str) -> Iterator[None]:
         case._test_generator = None
 
 
-def _failed(case: Any, error: BaseException) -> None:
-    """A part of the test has failed: add what is known to its exception."""
+def _failed(case: Any, error: BaseException, part: Callable[..., Any]) -> None:
+    """A part of the test has failed: show it there, and add what is known to its exception."""
     case._ws_body_failed = True
-    begin_traceback_at_the_test(error)
+    if not begin_at_the_test(error):
+        show_at_the_end(error, part)
     explain(case, error)
+    begin_cause_at_the_app(error)
 
 
 def explain(case: Any, error: BaseException) -> None:
@@ -366,15 +368,6 @@ def explain_and_raise(case: Any, error: BaseException) -> NoReturn:
     """Raise ``error`` in place of what ended the test."""
     explain(case, error)
     raise error from None
-
-
-def begin_traceback_at_the_test(error: BaseException) -> None:
-    """Leave out the frames that run the test: ours, Tornado's, asyncio's."""
-    traceback = error.__traceback__
-    while traceback is not None and is_library(traceback.tb_frame.f_code.co_filename):
-        traceback = traceback.tb_next
-    if traceback is not None:
-        error.__traceback__ = traceback
 
 
 def _unbound(method: Callable[..., Any]) -> Callable[..., Any]:

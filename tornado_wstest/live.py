@@ -35,6 +35,7 @@ from .expectations import ErrorTypes, ExpectedServerError
 from .lifecycle import ExplainedSubTest, resolved
 from .request import check_path, check_timeout
 from .server import AppServer, check_app
+from .shown import begin_at_the_test, begin_cause_at_the_app, show_at_the_end
 from .simulation.tasks import place
 from .tester import WebSocketTester
 from .text import is_library, show, show_error
@@ -294,7 +295,8 @@ class LiveServer:
             return future.result(seconds)
         except BaseException as error:
             if future.done():  # it is what the function raised
-                error.__traceback__ = _traceback_of_the_app(error)
+                if not begin_at_the_test(error):
+                    error.__traceback__ = None
                 raise
             if not isinstance(error, concurrent.futures.TimeoutError):
                 raise
@@ -314,14 +316,6 @@ class LiveServer:
             return f"\nits loop is blocked at {line}"
         waits = place(task.get_coro(), with_source=True) if task is not None else ""
         return f"\nit waits at {waits}" if waits else ""
-
-
-def _traceback_of_the_app(error: BaseException) -> types.TracebackType | None:
-    """Leave out the way there, through two threads; all of it where no line of the user's raised."""
-    traceback = error.__traceback__
-    while traceback is not None and is_library(traceback.tb_frame.f_code.co_filename):
-        traceback = traceback.tb_next
-    return traceback
 
 
 def _bind(port: int) -> socket.socket:
@@ -425,13 +419,13 @@ def _wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def test(_: Any, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        with _explained(case):
+        with _explained(case, method):
             return method(*args, **kwargs)
 
     @functools.wraps(method)
     async def async_test(_: Any, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        with _explained(case):
+        with _explained(case, method):
             return await method(*args, **kwargs)
 
     return types.MethodType(async_test if is_async else test, case)
@@ -449,7 +443,7 @@ def _refuse(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextlib.contextmanager
-def _explained(case: Any) -> Iterator[None]:
+def _explained(case: Any, method: Callable[..., Any]) -> Iterator[None]:
     __tracebackhide__ = True
     if "live_server" not in vars(case):
         raise UsageError(f"{type(case).__name__}.setUp() does not call super().setUp()")
@@ -459,7 +453,10 @@ def _explained(case: Any) -> Iterator[None]:
     except unittest.SkipTest:
         raise
     except BaseException as error:
+        if not begin_at_the_test(error):
+            show_at_the_end(error, method)
         case.live_server.explain(error)
+        begin_cause_at_the_app(error)
         case.on_failure(error)
         if case.live_server._tester is not None:
             # The test has told what went wrong: what came of it is no news.

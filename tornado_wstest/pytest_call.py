@@ -5,7 +5,6 @@ runs then: of the test, or of an async fixture before it. The call of the test i
 closed, and what its handlers raised is told, in that loop and as a matter of the test itself.
 """
 
-import ast
 import asyncio
 import functools
 import inspect
@@ -25,10 +24,10 @@ from tornado.websocket import WebSocketClientConnection
 from .client import WebSocketTestClient
 from .errors import UsageError
 from .group import ClientGroup
-from .lifecycle import begin_traceback_at_the_test
 from .opening import Opening
 from .request import build_request
 from .server import check_app
+from .shown import begin_cause_at_the_app
 from .tester import WebSocketTester
 from .text import nearest, show, show_error
 from .transcript import Transcript
@@ -43,7 +42,6 @@ __all__ = [
     "page_name",
     "sections",
     "settings_of",
-    "show_at_the_end",
     "show_at_the_test",
 ]
 
@@ -186,37 +184,16 @@ def around(
 def explain(server: Any, error: BaseException) -> None:
     """Add to a failure what a tester or a live server knows; its cause begins in the app."""
     server.explain(error)
-    if error.__cause__ is not None:
-        begin_traceback_at_the_test(error.__cause__)
+    begin_cause_at_the_app(error)
 
 
 def show_at_the_test(error: BaseException, frames: list[types.FrameType]) -> None:
     """Have what was raised after the body shown at the line that the body ended with, and its cause in the app."""
-    if error.__cause__ is not None:
-        begin_traceback_at_the_test(error.__cause__)
+    begin_cause_at_the_app(error)
     raised_in = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     for frame in frames[-1:]:
         if frame not in raised_in:
             error.__traceback__ = types.TracebackType(None, frame, frame.f_lasti, frame.f_lineno)
-
-
-def show_at_the_end(error: BaseException, test: Callable[..., Any]) -> None:
-    """Have what was raised after a test shown at its last line, as if the body had ended with it."""
-    written = inspect.unwrap(test).__code__
-    last = max(line for *_, line in written.co_lines() if line is not None)
-    tree = ast.parse("raise error")
-    for node in ast.walk(tree):
-        # The whole line, so that no part of it is underlined.
-        vars(node).update(lineno=1 + last - written.co_firstlineno, end_lineno=1 + last - written.co_firstlineno)
-        vars(node).update(col_offset=0, end_col_offset=1000)
-    code = compile(tree, written.co_filename, "exec")
-    # pytest cuts at the first line of the test's code.
-    code = code.replace(co_firstlineno=written.co_firstlineno, co_name=written.co_name)
-    try:
-        exec(code, {"error": error.with_traceback(None)})
-    except BaseException:
-        assert error.__traceback__ is not None
-        error.__traceback__ = error.__traceback__.tb_next
 
 
 def settings_of(fixture: Any, marks: Marks, *valid: Collection[str]) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import pytest
 
 from .errors import UsageError
 from .live import LiveServer
-from .pytest_call import TESTER_SETTINGS, Marks, app_of, explain, settings_of, show_at_the_end
+from .pytest_call import TESTER_SETTINGS, Marks, app_of, explain, settings_of
+from .shown import show_at_the_end
 from .text import show
 
 __all__ = ["LIVE_SETTINGS", "FixtureLiveServer", "live_settings_of"]

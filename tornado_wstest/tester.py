@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import os
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
@@ -31,6 +30,7 @@ from .request import CLIENT_OPTIONS, HandshakeRequest, build_request, check_path
 from .scenario import Scenario
 from .server import App, AppServer
 from .session import Session
+from .shown import end_at_the_test
 from .simulation.clock import Clock
 from .simulation.memory import MemoryTCPClient
 from .simulation.network import Network
@@ -44,7 +44,6 @@ __all__ = ["CLASS_HANDSHAKE", "WebSocketTester"]
 
 __unittest = True
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _AT_ONCE = 10
 """How many clients of a group may connect within the time of one; more of them get more time."""
 CLASS_HANDSHAKE: Any = object()
@@ -235,7 +234,7 @@ class WebSocketTester:
     def explain(self, error: BaseException) -> None:
         """Add to an exception that fails the test what is known: the transcript, and the server's exception."""
         if isinstance(error, (WSTestFailure, UsageError)):
-            _end_traceback_at_the_test(error)
+            end_at_the_test(error)
         if self._loop is None or any("transcript" in note for note in getattr(error, "__notes__", ())):
             return
         self.server.watch.note_told(error)
@@ -760,21 +759,6 @@ def _users(users: Any) -> list[tuple[str | None, dict[str, Any]]]:
     if len(set(names)) != len(names):
         raise UsageError(f"the names of a group are different, not {show(names)}")
     return found
-
-
-def _end_traceback_at_the_test(error: BaseException) -> None:
-    """Leave out the frames of this package behind the line of the test that called it.
-
-    unittest does this for exceptions whose class is `AssertionError` itself, not for its subclasses.
-    """
-    last = None
-    traceback = error.__traceback__
-    while traceback is not None:
-        if not traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE):
-            last = traceback
-        traceback = traceback.tb_next
-    if last is not None:
-        last.tb_next = None
 
 
 def _discard(message: Any) -> Awaitable[None] | None:

@@ -23,9 +23,10 @@ except ImportError as error:
 from ..client import WebSocketTestClient
 from ..codec import Codec, Message
 from ..errors import BroadcastMismatch, ServerError, UsageError, WSTestFailure
-from ..lifecycle import begin, begin_traceback_at_the_test, check_settings, end, resolved, run
+from ..lifecycle import begin, check_settings, end, resolved, run
 from ..matching import Expected
 from ..patience import DEFAULT_GRACE
+from ..shown import begin_at_the_test
 from ..tester import WebSocketTester
 from ..text import is_library, nearest, show
 from .broadcasts import Broadcasts
@@ -402,7 +403,7 @@ class _Guard:
 def _shorten_traceback(error: Exception) -> None:
     """Let it begin in the user's code; a failure of ours that is in none of it keeps the place of its step alone."""
     before = error.__traceback__
-    begin_traceback_at_the_test(error)
+    begin_at_the_test(error)
     traceback = error.__traceback__
     while traceback is not None and is_library(traceback.tb_frame.f_code.co_filename):
         traceback = traceback.tb_next
