@@ -95,6 +95,9 @@ class LiveServer:
         self._main: asyncio.Task[None] | None = None
         self._error: BaseException | None = None
 
+    def __repr__(self) -> str:
+        return f"<LiveServer at {self.url()[:-1]}>" if self._tester is not None else "<LiveServer that is not running>"
+
     # For the test
 
     def url(self, path: str = "/") -> str:

@@ -72,6 +72,10 @@ class FixtureTester(WebSocketTester):
         self._source = app
         self._has_ended = False
 
+    def __repr__(self) -> str:
+        # pytest shows the arguments of a test that fails.
+        return "<wstest>"
+
     async def start(self, *, adopt: tuple[Any, int] | None = None) -> None:
         """Serve the app, unless it is served already: a fixture may need it before the test does."""
         if self._is_running_here():
