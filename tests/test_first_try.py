@@ -121,7 +121,8 @@ class FixturesTest(FirstTry):
     def setUp(self):
         super().setUp()
         self.files = files_of(ROOT / "docs" / "howto" / "pytest.rst")
-        self.write("conftest.py", self.files["conftest.py"])
+        for name in ("room.py", "conftest.py"):
+            self.write(name, self.files[name])
 
     @needs_asyncio
     def test_asyncio(self):

@@ -302,9 +302,7 @@ def _told() -> Iterator[None]:
         yield
     except UsageError as error:
         text = "\n".join(filter(None, [cause_text(error), str(error)]))
-    else:
-        return
-    pytest.fail(text, pytrace=False)
+        raise pytest.fail.Exception(text, pytrace=False) from None
 
 
 @pytest.fixture

@@ -1,10 +1,16 @@
-"""The how-to page on browsers with Playwright: its project for pytest, as it stands there, and where it fails."""
+"""The how-to page on browsers: its project for pytest with Playwright, where it fails, and where there is no browser.
+
+Its test cases are run by ``tests/test_howto.py``.
+"""
 
 import importlib.util
 import os
 import shutil
 import textwrap
+import unittest
+from unittest import mock
 
+from tests.test_howto import examples, run
 from tests.test_pytest_fixtures import files_of
 from tests.test_pytest_plugin import ROOT, PluginTest
 
@@ -28,6 +34,20 @@ def missing():
     if importlib.util.find_spec("playwright") is None:
         return "Playwright is not installed: pip install '.[browser]'"
     return "" if shutil.which("chromium") else "Chromium is not installed: apt-get install chromium"
+
+
+class NoBrowserTest(unittest.TestCase):
+    """A machine without a browser."""
+
+    def test_selenium(self):
+        """The page's test case says what to install."""
+        (code,) = examples(PAGE).get("Selenium", [None])
+        if code is None:
+            self.skipTest("needs Selenium and Chromium")
+        with mock.patch.dict(os.environ, PATH=""):
+            result = run(code, PAGE)
+        ((_, text),) = result.errors
+        self.assertIn("AssertionError: no browser here: apt-get install chromium chromium-driver", text)
 
 
 class PlaywrightTest(PluginTest):
