@@ -64,7 +64,7 @@ LAYERS = """
     fuzzing.command
     testcase visitors pytest_call
     isolated live
-    fuzzing.unit pytest_live
+    fuzzing.unit pytest_live pytest_fuzz
     pytest_plugin
     __init__
     cli

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import http.client
 import os
+import re
 import socket
 import ssl
 import threading
@@ -306,6 +307,14 @@ class ErrorTest(unittest.TestCase):
         expected = [("connect", "/bytes"), ("sent", "a"), ("received", "é"), ("received", b"b")]
         self.assertEqual(second, [*expected, ("close", "1000")])
 
+    def test_the_transcript_afterwards(self):
+        """It can be read when the server has stopped; what pytest shows of the server says where it is."""
+        with LiveServer(make_live_app) as live:
+            talk(live.ws_url("/bytes"), "a")
+            self.assertEqual(repr(live), f"<LiveServer at {live.url()[:-1]}>")
+        self.assertEqual(live.transcript[0].kind, "connect")
+        self.assertEqual(repr(live), "<LiveServer that is not running>")
+
     def test_check(self):
         """check() raises it before the block ends, and it is told once."""
         with LiveServer(make_live_app) as live:
@@ -549,6 +558,22 @@ class LiveTestCaseFailureTest(unittest.TestCase):
         self.assertEqual((len(outcome.failures), outcome.errors), (1, []))
         self.assertIn("Crashes raised KeyError: 'page'", outcome.text)
         self.assertEqual(self.case(unittest.expectedFailure(test)).expected_failures, 1)
+
+    def test_what_a_failure_shows_of_the_stack(self):
+        """A crash is shown in the app and at the test's last line, what a called function raised there: no thread."""
+
+        def test(case):
+            get(case.live_server, "/crash")
+            case.assertTrue(1)
+
+        shown = re.findall(r"in (\S+)\n +(.+)", self.case(test).text)
+        self.assertEqual(shown, [("get", 'raise KeyError("page")'), ("test", "case.assertTrue(1)")])
+
+        def test(case):
+            case.live_server.call(lambda: {}["x"])
+
+        shown = re.findall(r"in (\S+)\n", self.case(test).text)
+        self.assertEqual(shown, ["test", "call", "<lambda>"])
 
     def test_a_failing_assertion_carries_the_transcript(self):
         """What failed the test shows what was sent, in a sub-test too."""

@@ -126,7 +126,7 @@ _FOR_REPLAY = ("headers", "cookies", "signed_cookies", "auth", "handshake", "str
 
 def _joined(arguments: Sequence[str]) -> list[str]:
     """Write ``--checks -leak`` as ``--checks=-leak``: argparse takes ``-leak`` for an option."""
-    flags = {_flag(option) for option in options() if option.type is not bool}
+    flags = {option.flag() for option in options() if option.type is not bool}
     found: list[str] = []
     for word in arguments:
         if found and found[-1] in flags and word[:1] == "-" and word[:2] != "--":
@@ -152,7 +152,7 @@ def _add_settings(parser: argparse.ArgumentParser, settings: Sequence[Option]) -
         else:
             more = {"action": "append", "metavar": _metavar(option)}
         text = f"{option.help.replace('``', '')}{_default(option)}".replace("%", "%%")
-        parser.add_argument(_flag(option), dest=option.name, default=None, help=text, **more)
+        parser.add_argument(option.flag(), dest=option.name, default=None, help=text, **more)
 
 
 def _metavar(option: Option) -> str:
@@ -167,10 +167,6 @@ def _default(option: Option) -> str:
         return ""
     default = option.default if option.type is tuple else [option.default]
     return f" (default: {','.join(f'{one:g}' if option.type is float else str(one) for one in default).lower()})"
-
-
-def _flag(option: Option) -> str:
-    return f"--{option.name.replace('_', '-')}"
 
 
 def _refuse(unknown: str, parser: argparse.ArgumentParser) -> None:
@@ -224,10 +220,10 @@ def _written(given: argparse.Namespace, **settings: str) -> str:
     for option in options():
         value = settings.get(option.name, getattr(given, option.name, None))
         if isinstance(value, bool):
-            words.append(_flag(option) if value else f"--no-{_flag(option)[2:]}")
+            words.append(option.flag() if value else f"--no-{option.flag()[2:]}")
         elif value is not None:
             for text in [value] if isinstance(value, str) else value:
-                words += [_flag(option), _masked(option.name, text)]
+                words += [option.flag(), _masked(option.name, text)]
     return f"{PROG} {shlex.join(words)}"
 
 

@@ -422,14 +422,30 @@ def _wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def test(_: Any, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        with _explained(case, method):
-            return method(*args, **kwargs)
+        _check_set_up(case)
+        try:
+            result = method(*args, **kwargs)
+            case.live_server.check()
+            return result
+        except unittest.SkipTest:
+            raise
+        except BaseException as error:
+            _failed(case, error, method)
+            raise
 
     @functools.wraps(method)
     async def async_test(_: Any, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        with _explained(case, method):
-            return await method(*args, **kwargs)
+        _check_set_up(case)
+        try:
+            result = await method(*args, **kwargs)
+            case.live_server.check()
+            return result
+        except unittest.SkipTest:
+            raise
+        except BaseException as error:
+            _failed(case, error, method)
+            raise
 
     return types.MethodType(async_test if is_async else test, case)
 
@@ -445,23 +461,18 @@ def _refuse(method: Callable[..., Any]) -> Callable[..., Any]:
     return test
 
 
-@contextlib.contextmanager
-def _explained(case: Any, method: Callable[..., Any]) -> Iterator[None]:
-    __tracebackhide__ = True
+def _check_set_up(case: Any) -> None:
     if "live_server" not in vars(case):
         raise UsageError(f"{type(case).__name__}.setUp() does not call super().setUp()")
-    try:
-        yield
-        case.live_server.check()
-    except unittest.SkipTest:
-        raise
-    except BaseException as error:
-        if not begin_at_the_test(error):
-            show_at_the_end(error, method)
-        case.live_server.explain(error)
-        begin_cause_at_the_app(error)
-        case.on_failure(error)
-        if case.live_server._tester is not None:
-            # The test has told what went wrong: what came of it is no news.
-            case.live_server._tester.fail_on_server_error = False
-        raise
+
+
+def _failed(case: Any, error: BaseException, method: Callable[..., Any]) -> None:
+    """The test has failed: show it there, and add what is known to its exception."""
+    if not begin_at_the_test(error):
+        show_at_the_end(error, method)
+    case.live_server.explain(error)
+    begin_cause_at_the_app(error)
+    case.on_failure(error)
+    if case.live_server._tester is not None:
+        # The test has told what went wrong: what came of it is no news.
+        case.live_server._tester.fail_on_server_error = False

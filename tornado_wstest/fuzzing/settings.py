@@ -107,6 +107,10 @@ class Option:
     most: float | None = None
     above: float | None = None
 
+    def flag(self, prefix: str = "--") -> str:
+        """Return how a command line calls it."""
+        return prefix + self.name.replace("_", "-")
+
     def check(self, value: Any) -> Any:
         """Return ``value`` as `FuzzSettings` wants it: a `tuple` for a list. Raises `UsageError` for a wrong one."""
         if value is None and self.is_optional:
