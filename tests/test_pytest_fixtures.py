@@ -525,9 +525,13 @@ class LiveTest(FixtureTest):
 
     def test_server_goes_on_until_a_failed_test_has_its_screenshot(self):
         """Where the test has failed the server is there for the fixtures that end; where it passed it has ended."""
-        self.write("test_it.py", LIVE + "\n    def test_page_of_a_success(page, talk):\n        talk()\n")
+        more = "".join(
+            f"\n    def test_page_of_a_{name}(page, talk):\n        talk({text})\n"
+            for name, text in (("success", ""), ("crash", "'crash'"))
+        )
+        self.write("test_it.py", LIVE + more)
         self.pytest("-s", "-k", "test_page")
-        self.assert_told("handlers: close True", "handlers: close False")
+        self.assertEqual(re.findall(r"handlers: close (\w+)", self.text), ["True", "False", "True"])
 
     def assert_async_tests(self, run, mark):
         """Async tests have it, too, beside a tester."""
