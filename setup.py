@@ -31,11 +31,15 @@ RELEASE = ["build>=1.2", "twine>=6"]
 PLUGINS = ["anyio>=4.5", "pytest-asyncio>=0.24"]
 REAL = ["sockjs-tornado>=1.0.7", "terminado>=0.18"]
 
+README = (HERE / "README.rst").read_text("utf-8")
+# The picture stands in the repository: where only this text is shown, there would be a hole.
+README = re.sub(r"^\.\. image:: .*\n(?: +.*\n)*\n", "", README, flags=re.MULTILINE)
+
 setup(
     name="tornado-wstest",
     version=VERSION,
     description="The testing toolkit for Tornado websocket applications",
-    long_description=(HERE / "README.rst").read_text("utf-8"),
+    long_description=README,
     long_description_content_type="text/x-rst",
     license="Apache-2.0",
     packages=find_packages(include=["tornado_wstest", "tornado_wstest.*"]),
@@ -51,7 +55,7 @@ setup(
         "real": REAL,
         "release": RELEASE,
         "test": TEST,
-        "lint": ["mypy>=1.13", "ruff>=0.8"],
+        "lint": ["mypy>=1.13", "pyright[nodejs]>=1.1.414", "ruff>=0.8"],
     },
     entry_points={"pytest11": ["tornado_wstest = tornado_wstest.pytest_plugin"]},
     classifiers=[

@@ -4,9 +4,12 @@ import contextlib
 import io
 import pathlib
 import re
+import subprocess
+import sys
 import tempfile
 import textwrap
 import unittest
+from xml.etree import ElementTree
 
 import tornado_wstest
 from tests.forked import run_module
@@ -101,3 +104,33 @@ class BelongingTest(unittest.TestCase):
         text = "".join(page.read_text("utf-8") for page in (DOCS / "reference").glob("*.rst"))
         documented = re.findall(r"^\.\. auto\w+:: (\w+)$", text, re.MULTILINE)
         self.assertEqual(sorted(documented), sorted(tornado_wstest.__all__))
+
+    def test_the_change_notes_begin_with_this_version(self):
+        """Whoever raises the version writes down what is new in it."""
+        text = (ROOT / "CHANGES.rst").read_text("utf-8")
+        self.assertEqual(re.search(r"^(.+)\n-+\n", text, re.MULTILINE)[1], tornado_wstest.__version__)
+
+
+class PictureTest(unittest.TestCase):
+    """``docs/picture.svg``, which the README shows."""
+
+    def setUp(self):
+        self.picture = (DOCS / "picture.svg").read_text("utf-8")
+
+    def test_it_is_what_the_command_draws(self):
+        """The chat, the transcript and the colours of today give this picture: else, python docs/picture.py."""
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-W", "error", DOCS / "picture.py", pathlib.Path(folder, "picture.svg")]
+            subprocess.run(command, capture_output=True, check=True, timeout=60)
+            self.assertEqual(pathlib.Path(folder, "picture.svg").read_text("utf-8"), self.picture)
+
+    def test_it_stands_alone(self):
+        """No script, and nothing that a browser would ask for; it names no other file, and one namespace."""
+        names = {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(self.picture).iter()}
+        self.assertLessEqual(names, {"svg", "title", "style", "rect", "text", "g", "line", "path"})
+        self.assertEqual(re.findall(r"\w+://[^\"]*|url\(|@import|href", self.picture), ["http://www.w3.org/2000/svg"])
+
+    def test_the_readme_and_the_index_show_it(self):
+        """With a text for who cannot see it."""
+        for page, name in ((ROOT / "README.rst", "docs/picture.svg"), (DOCS / "index.rst", "picture.svg")):
+            self.assertIn(f".. image:: {name}\n   :alt: A sequence diagram", page.read_text("utf-8"))

@@ -22,7 +22,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 import tornado_wstest
 from tests.forked import run_module
-from tornado_wstest import WebSocketStateMachine, discard
+from tornado_wstest import Network, WebSocketStateMachine, discard
 from tornado_wstest.errors import UsageError
 from tornado_wstest.fuzzing.broadcasts import Broadcasts
 
@@ -395,6 +395,21 @@ class RulesTest(unittest.TestCase):
     def assert_passes(self, machine, to=FEW):
         """The machine has nothing to say."""
         self.assertEqual(failure(machine, to), "")
+
+    def test_network(self):
+        """Its links are those of a network, if it has one: there and back takes twice the latency, on the clock."""
+
+        class Machine(EchoMachine):
+            ws_network = Network(latency=0.5)
+
+            @rule()
+            async def ping(self):
+                client = self.clients.get("ann") or await self.connect("ann")
+                before = self.wstest.clock.time()
+                await client.ping()
+                assert self.wstest.clock.time() == before + 1
+
+        self.assert_passes(Machine)
 
     def test_all_kinds(self):
         """All of them may be async or not, stand with preconditions, and await each other."""

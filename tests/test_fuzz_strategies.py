@@ -439,7 +439,9 @@ class RegisterTest(unittest.TestCase):
         self.assertEqual(self.share(GAME, "xyzzy"), 0)
 
     def test_unregistered_that_never_was(self):
-        """What is not registered cannot be taken back; the nearest pattern is named."""
+        """What is not registered cannot be taken back; the nearest pattern is named, if there is any."""
+        with self.assertRaisesRegex(UsageError, r"^nothing is registered for '/gam/\*', nor for any other pattern$"):
+            unregister_message_strategy("/gam/*")
         self.register("/game/*", "text", st.just("xyzzy"))
         with self.assertRaisesRegex(UsageError, r"nothing is registered for '/gam/\*': did you mean '/game/\*'\?"):
             unregister_message_strategy("/gam/*")

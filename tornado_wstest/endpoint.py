@@ -86,26 +86,26 @@ class Endpoint:
     def __init__(self, name: str, around: Surroundings, codec: Codec, timeout: float | None) -> None:
         self.name = name
         self.around = around
-        self.codec = codec
+        self.codec: Codec = codec
         self.timeout = timeout
-        self.inbox = Inbox(around.settling)
+        self.inbox: Inbox = Inbox(around.settling)
         self.filters: list[tuple[Expected, Callable[[Received], Any] | None]] = []
         """What is ignored (None) or answered (a function that makes the reply)."""
         self.pongs: dict[bytes, asyncio.Future[None]] = {}
         self.ended: asyncio.Future[None] = around.settling.loop.create_future()
-        self.ending_is_known = False
+        self.ending_is_known: bool = False
         """Does the test know of the close: by its own doing, or by `expect_closed`?"""
-        self.closed_by_test = False
+        self.closed_by_test: bool = False
         self.owner: Any = None
         """The client, for those who listen."""
         self.in_handshake = False
         self.wire: Wire | None = None
         self.served: Served | None = None
-        self.is_silent = False
+        self.is_silent: bool = False
         """Does what happens from now on concern nobody, because the client has failed?"""
         self._was_open = False
         self._failure: Exception | None = None
-        self.link = None if around.network is None else around.network.link(name, self._on_link)
+        self.link: Link | None = None if around.network is None else around.network.link(name, self._on_link)
         """The way to the server; None where the network is real."""
 
     # Beginning

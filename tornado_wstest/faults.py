@@ -159,10 +159,10 @@ class Faults(Catalogue):
 
     def __init__(self, entries: Iterable[Fault], compressed: Iterable[Fault], opening: Iterable[Fault]) -> None:
         super().__init__(entries)
-        self.compressed = Catalogue(compressed)
+        self.compressed: Catalogue = Catalogue(compressed)
         """For a connection on which permessage-deflate was agreed: ``ws_client(compression_options={})``, and
         a handler whose ``get_compression_options`` returns a dict."""
-        self.opening = Catalogue(opening)
+        self.opening: Catalogue = Catalogue(opening)
         """Opening handshakes, at the path ``/``; see `Fault.at`."""
 
 
@@ -447,7 +447,7 @@ def _headers() -> Iterator[Fault]:
     yield fault("a null byte in a header", section, _ACCEPTED, {"X-Null": "a\0b"}, since_6_5=malformed)
 
 
-faults = Faults(
+faults: Faults = Faults(
     (
         *_bits_and_opcodes(),
         *_control_frames(),

@@ -310,8 +310,6 @@ class CapturedMessages(_Block, Sequence[tuple[WebSocketTestClient, Any]]):
     def __eq__(self, other: object) -> bool:
         return self._pairs == (list(other) if isinstance(other, Sequence) else other)
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __repr__(self) -> str:
         return repr([(client.name, value) for client, value in self._pairs])
 

@@ -26,8 +26,8 @@ class Received:
     __slots__ = ("_codec", "_value", "event", "message")
 
     def __init__(self, message: Message, event: Event, codec: Codec) -> None:
-        self.message = message
-        self.event = event
+        self.message: Message = message
+        self.event: Event = event
         self._codec: Codec | None = codec
         self._value: Any = None
 

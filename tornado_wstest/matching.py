@@ -80,7 +80,7 @@ class containing(_Matcher):
     def __init__(self, members: Mapping[str, Expected] | None = None, /, **named: Expected) -> None:
         if members is not None and not isinstance(members, Mapping):
             raise UsageError(f"containing() takes a mapping or keyword arguments, not {show(members)}")
-        self.members = {**(members or {}), **named}
+        self.members: dict[str, Expected] = {**(members or {}), **named}
         for member in self.members.values():
             check_expected(member)
 

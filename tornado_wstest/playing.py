@@ -54,8 +54,8 @@ class Play:
         _check_marks(named)
         self.around = around
         self.prefix = prefix
-        self.users = [_User(self, new_session, name, scenario) for name, scenario in named.items()]
-        self.seconds = _default_seconds(around, scenarios) if timeout is None else check_timeout(timeout)
+        self.users: list[_User] = [_User(self, new_session, name, scenario) for name, scenario in named.items()]
+        self.seconds: float | None = _default_seconds(around, scenarios) if timeout is None else check_timeout(timeout)
         self._due: dict[str, set[str]] = {}
         """For each mark, the users who have not come to it yet."""
         for user in self.users:
@@ -179,7 +179,7 @@ class _User:
         self.name = name
         self.scenario = scenario
         self.client: WebSocketTestClient | None = None
-        self.is_through = False
+        self.is_through: bool = False
         self._play = play
         self._index = 0
         self._is_connecting = False

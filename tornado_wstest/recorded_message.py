@@ -171,7 +171,7 @@ class Reply:
         value = decoded(message) if isinstance(message, str) else None
         is_same = value is not None and json.dumps(value) == message
         self.code: Code = self._value(value if is_same else message)
-        self.rest = [text for text in carried if text not in self._found]
+        self.rest: list[str] = [text for text in carried if text not in self._found]
         """Those of ``carried`` that stand in the code as they were."""
 
     @property

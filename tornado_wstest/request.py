@@ -76,8 +76,9 @@ class HandshakeRequest:
         self.path = path
         self.headers = headers
         self.jar = jar
-        self.request_options = {name: value for name, value in options.items() if name in _HTTP_REQUEST}
-        self.connect_options = {name: value for name, value in options.items() if name not in _HTTP_REQUEST}
+        own = {name: value for name, value in options.items() if name in _HTTP_REQUEST}
+        self.request_options: dict[str, Any] = own
+        self.connect_options: dict[str, Any] = {name: value for name, value in options.items() if name not in own}
 
     def keep_cookies(self, answer: HTTPHeaders | None) -> None:
         """Do what the headers of an answer say about cookies, if this request has a jar."""

@@ -278,8 +278,6 @@ class Scenario:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Scenario) and (self._given(), self.steps) == (other._given(), other.steps)
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise UsageError(f"a Scenario is a value, and its {name} stays as it is: Scenario(...) | steps makes another")
 

@@ -75,9 +75,9 @@ class AppServer:
     ) -> None:
         check_app(app, "AppServer()")
         self.app = app
-        self.port = 0
+        self.port: int = 0
         """The port that it listens on; 0 before it has started."""
-        self.protocol = "http"
+        self.protocol: str = "http"
         self.served: dict[Served, None] = {}
         """What the server knows of each connection that has not ended, oldest first."""
         self._streams: weakref.WeakSet[IOStream] = weakref.WeakSet()
@@ -143,10 +143,10 @@ class AppServer:
         self.port = port
         self.protocol = "https" if http_server.ssl_options is not None else "http"
         self._loop = asyncio.get_event_loop()
-        self.settling = Settling.of(self._loop)
+        self.settling: Settling = Settling.of(self._loop)
         self.settling.ports.add(port)
         transcript = Transcript(self._loop.time) if self._transcript is None else self._transcript
-        self.watch = ServerWatch(transcript)
+        self.watch: ServerWatch = ServerWatch(transcript)
         LoopHooks.acquire(self._loop)
         self._handle_stream = http_server.handle_stream
         self._start_request = http_server.start_request

@@ -102,13 +102,13 @@ class WebSocketTester:
             network=network,
             fail_on_server_error=fail_on_server_error,
         )
-        self.path = check_path(path)
+        self.path: str = check_path(path)
         self.handshake = handshake
         self.virtual_time = virtual_time
         self._has_own_timeout = timeout is not None
         self._patience = default_timeout() if timeout is None else check_timeout(timeout)
-        self.timeout = AN_HOUR if virtual_time and timeout is None else self._patience
-        self.codec = codec or JSON
+        self.timeout: float = AN_HOUR if virtual_time and timeout is None else self._patience
+        self.codec: Codec = codec or JSON
         self.grace = grace
         self.fail_on_server_error = fail_on_server_error
         self.options: Mapping[str, Any] = options or {}
@@ -127,9 +127,9 @@ class WebSocketTester:
         self._main_task: asyncio.Task[Any] | None = None
         self._expecting = "async with expect_server_error"
         self._hang: BaseException | None = None
-        self.transcript = Transcript(self._now)
+        self.transcript: Transcript = Transcript(self._now)
         """What happened on every connection, in order."""
-        self.server = AppServer(
+        self.server: AppServer = AppServer(
             app, transport=transport, httpserver_options=httpserver_options, transcript=self.transcript
         )
         """The app's server."""

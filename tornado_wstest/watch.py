@@ -57,11 +57,11 @@ class Served:
         self.stream = stream
         self._on_finish = on_finish
         self.handler: RequestHandler | None = None
-        self.key = ""
+        self.key: str = ""
         self.client = ""
         """The name of the client at the other end, once it is known."""
-        self.is_open = False
-        self.open_finished = False
+        self.is_open: bool = False
+        self.open_finished: bool = False
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when `on_close` has run, or will never run because `open` raised."""
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -71,7 +71,7 @@ class Served:
         self.busy = 0
         """How many callbacks are awaiting something."""
         self.on_close_ran = False
-        self.being_cancelled = False
+        self.being_cancelled: bool = False
         self._harmless: BaseException | None = None
 
     def attach(self, handler: RequestHandler) -> None:

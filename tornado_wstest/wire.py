@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
+from tornado.httputil import HTTPHeaders
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 from tornado.netutil import Resolver, is_valid_ip
@@ -154,13 +155,13 @@ class Wire:
         self.stream: IOStream = protocol.stream
         # Both are gone from the connection as soon as close() is called.
         self.subprotocol: str | None = connection.selected_subprotocol
-        self.headers = connection.headers
+        self.headers: HTTPHeaders | None = connection.headers
         # A connection that ended in the turn that opened it answered a close frame, or there was none.
         self._no_frame = closed_already and not getattr(protocol, "_wire_bytes_out", 0)
         self._abort: Callable[[], None] | None = getattr(protocol, "_abort", None)
         if self._abort is not None:
             protocol._abort = self._note_abort
-        self.met_no_utf8 = False
+        self.met_no_utf8: bool = False
         """Was the connection given up because a text message was no UTF-8 (RFC 6455, section 8.1)?"""
         self._is_paused = False
 

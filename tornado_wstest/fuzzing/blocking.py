@@ -38,7 +38,7 @@ class BlockWatch:
     """
 
     def __init__(self, selector: Any, *, limit: float) -> None:
-        self.longest = 0.0
+        self.longest: float = 0.0
         """Seconds of the longest pause since `reset`."""
         self.place: tuple[str, ...] = ()
         """Lines of the app's own that the loop stood in then, innermost last."""

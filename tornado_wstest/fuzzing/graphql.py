@@ -60,7 +60,7 @@ class GraphQLMaker:
     def __init__(self, subprotocol: str, vocabulary: Vocabulary) -> None:
         if subprotocol not in _FLOWS:
             raise UsageError(f"no GraphQL subprotocol {subprotocol!r}: {nearest(str(subprotocol), SUBPROTOCOLS)}")
-        self.flows = _FLOWS[subprotocol]
+        self.flows: tuple[tuple[str, ...], ...] = _FLOWS[subprotocol]
         self._types = [*dict.fromkeys(frame for flow in self.flows for frame in flow), *_FROM_SERVER, "", None]
         self._queries = [f"{kind} {{ {name} }}" for kind, name in vocabulary.operations] or ["subscription { a }"]
 

@@ -38,7 +38,7 @@ class LineMaker:
         facts = vocabulary.facts
         known = [text for text in vocabulary.texts if len(text.encode()) < max_size // 8 and text.isprintable()]
         matching = [text for pattern in facts.patterns.get((), ()) for text in matching_texts(pattern)]
-        self.commands = [*dict.fromkeys([*matching, *known])][:_BOUND]
+        self.commands: list[str] = [*dict.fromkeys([*matching, *known])][:_BOUND]
         uses = facts.kinds.get((), set())
         fitting = [texts_of(use) for use in sorted(uses)]
         self._prefixes = facts.prefixes
@@ -50,7 +50,8 @@ class LineMaker:
         fits = [*itertools.chain(*(texts[1:] for texts in fitting)), *pieces]
         sizes = [size for size in facts.lengths if size < _FILLED]
         begins = ["", *self._prefixes]
-        self.whole = matching + [(begin + fill * size)[:size] for size in sizes for begin in begins for fill in "0z"]
+        filled = [(begin + fill * size)[:size] for size in sizes for begin in begins for fill in "0z"]
+        self.whole: list[str] = matching + filled
         self._bad = [*dict.fromkeys([*fits, *_ODD_ARGUMENTS])]
         self._fits = len(self._bad) - len(_ODD_ARGUMENTS)
         plain = ["", *known, *(texts[0] for texts in fitting if texts), "a", "0"]
@@ -125,7 +126,7 @@ class FrameMaker:
         self._fields = [facts.values.get((f"[{place}]",), []) for place in range(_FIELDS)]
         self.codes: list[bytes | struct.Struct] = [*self._records, *_codes(facts)]
         """What messages begin with, if anything is known of it."""
-        self.words = [b"", *(word.encode() for word in vocabulary.words)]
+        self.words: list[bytes] = [b"", *(word.encode() for word in vocabulary.words)]
         """Words of the app, as bytes."""
 
     def valid(self, begin: bytes | struct.Struct, tape: Tape) -> bytes:

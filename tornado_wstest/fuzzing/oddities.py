@@ -35,7 +35,7 @@ ODD_VALUES = (
 )  # fmt: skip
 """JSON values that are seldom meant, as JSON."""
 
-TYPICAL = {
+TYPICAL: dict[str, tuple[str, ...]] = {
     "number": ("0", "1", "2", "100", "1.5", "-1"),
     "string": ('"a"', '"b"', '"a b"', '"0"'),
     "bool": ("false", "true"),
@@ -46,7 +46,7 @@ TYPICAL = {
 
 _DEEP = tuple("[" * depth + "]" * depth for depth in (50, 400, 600, 900, 2000))
 
-ODD_OF_KIND = {
+ODD_OF_KIND: dict[str, tuple[str, ...]] = {
     "number": (
         "-1", "null", '"a"', "NaN", "1e400", "0", "1.5", "1000000000000000", "-1000000", '"1"', "[]", "true",
         "-1e400", '""', "40000000", "{}", "9" * 400, "-1000000000000000", "9223372036854775808", "-0.0",

@@ -36,7 +36,7 @@ class PathMaker:
 
     def __init__(self, route: Route, vocabulary: Vocabulary) -> None:
         self._route = route
-        self.simplest = route.example_path
+        self.simplest: str | None = route.example_path
         self._words = [*dict.fromkeys([*_WORDS[:4], *map(_quoted, vocabulary.words), *_WORDS])]
         self._facts = vocabulary.facts
         regexes = route.path_regexes

@@ -11,8 +11,8 @@ from typing import Any, Literal, overload
 
 try:
     from hypothesis import strategies as st
-except ImportError as error:
-    raise ImportError("fuzzing needs Hypothesis: pip install 'tornado-wstest[fuzz]'") from error
+except ImportError as _error:
+    raise ImportError("fuzzing needs Hypothesis: pip install 'tornado-wstest[fuzz]'") from _error
 
 from ..codec import Message
 from ..errors import UsageError
@@ -96,9 +96,8 @@ def unregister_message_strategy(pattern: str, kind: Kind | None = None) -> None:
     found = [key for key in _registered if key[0] == pattern and kind in (None, key[1])]
     if not found:
         known = sorted({key[0] for key in _registered})
-        raise UsageError(
-            f"nothing is registered for {show(pattern)}: {nearest(str(pattern), known) if known else 'nor else'}"
-        )
+        others = f": {nearest(str(pattern), known)}" if known else ", nor for any other pattern"
+        raise UsageError(f"nothing is registered for {show(pattern)}{others}")
     for key in found:
         del _registered[key]
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Generator, Iterator
 
 try:
     import hypothesis  # noqa: F401 - before what needs it, for the sentence on how to get it
-except ImportError as error:
-    raise ImportError("fuzzing needs Hypothesis: pip install 'tornado-wstest[fuzz]'") from error
+except ImportError as _error:
+    raise ImportError("fuzzing needs Hypothesis: pip install 'tornado-wstest[fuzz]'") from _error
 
 from ..errors import UsageError, WSTestFailure
 from .config import Config

@@ -105,7 +105,7 @@ class Stage:
         loop = asyncio.get_running_loop()
         self._started_at = loop.time()
         self._transcript = Transcript(lambda: loop.time() - self._started_at)
-        self.server = AppServer(app, transport=settings.transport, transcript=self._transcript)
+        self.server: AppServer = AppServer(app, transport=settings.transport, transcript=self._transcript)
         await self.server.start()
         self._settling: Settling = self.server.settling
         if self._settling.selector is None:

@@ -8,17 +8,18 @@ import asyncio
 import functools
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tornado.ioloop import IOLoop
 
 try:
+    from hypothesis import stateful
     from hypothesis.errors import HypothesisException
     from hypothesis.stateful import RuleBasedStateMachine
-except ImportError as error:
-    raise ImportError("WebSocketStateMachine needs Hypothesis: pip install 'tornado-wstest[fuzz]'") from error
+except ImportError as _error:
+    raise ImportError("WebSocketStateMachine needs Hypothesis: pip install 'tornado-wstest[fuzz]'") from _error
 
 from ..client import WebSocketTestClient
 from ..codec import Codec, Message
@@ -27,16 +28,47 @@ from ..lifecycle import begin, check_settings, end, resolved, run
 from ..matching import Expected
 from ..patience import DEFAULT_GRACE
 from ..shown import begin_at_the_test
+from ..simulation.network import Network
 from ..tester import WebSocketTester
 from ..text import is_library, nearest, show
 from .broadcasts import Broadcasts
 from .rules import run_by_the_machine
 
-__all__ = ["WebSocketStateMachine"]
+if TYPE_CHECKING:
+    from hypothesis.stateful import Bundle
+    from hypothesis.strategies import SearchStrategy
+
+__all__ = ["WebSocketStateMachine", "initialize", "rule"]
 
 __unittest = True
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _SETTINGS = ("ws_path", "ws_timeout", "ws_transport", "ws_virtual_time", "ws_codec", "ws_grace", "ws_network")
+
+
+if TYPE_CHECKING:
+    # Hypothesis' own are declared for functions that return None or what goes into the bundle, so none that is async.
+    def rule(
+        *,
+        target: Bundle[Any] | None = None,
+        targets: Sequence[Bundle[Any]] = (),
+        **arguments: SearchStrategy[Any],
+    ) -> Callable[[F], F]:
+        """Hypothesis' own `rule`, with a type by which it may be ``async``."""
+        ...
+
+    def initialize(
+        *,
+        target: Bundle[Any] | None = None,
+        targets: Sequence[Bundle[Any]] = (),
+        **arguments: SearchStrategy[Any],
+    ) -> Callable[[F], F]:
+        """Hypothesis' own `initialize`, with a type by which it may be ``async``."""
+        ...
+
+else:
+    rule, initialize = stateful.rule, stateful.initialize
 
 
 class _NotRunning:
@@ -131,8 +163,8 @@ class WebSocketStateMachine(RuleBasedStateMachine):
     ws_grace: float = DEFAULT_GRACE
     """Real seconds for what settling cannot see; 0 not to look at it."""
 
-    ws_network: Any = None
-    """The simulated network. Not in this release."""
+    ws_network: Network | None = None
+    """A `Network` for the links of all clients, over the memory transport: latency, jitter, bandwidth."""
 
     fail_on_server_error: bool = True
     """Does an uncaught exception of a handler fail the run?"""
@@ -166,7 +198,7 @@ class WebSocketStateMachine(RuleBasedStateMachine):
         self._ws_told = 0
         self._ws_broadcasts = Broadcasts(to_sender=self.broadcast_to_sender)
         # On the instance, so that a teardown() of the user's needs no super().
-        self.teardown = functools.partial(self._ws_end, self.teardown)  # type: ignore[method-assign]
+        vars(self)["teardown"] = functools.partial(self._ws_end, self.teardown)
 
     # Hooks
 
@@ -277,7 +309,7 @@ class WebSocketStateMachine(RuleBasedStateMachine):
         """Run a coroutine in the machine's loop, within the limit of a test."""
         assert self._ws_runner is not None
         if "io_loop" not in vars(self):
-            self.io_loop = self._ws_runner.get_loop().run_until_complete(_current_io_loop())
+            self.io_loop: IOLoop = self._ws_runner.get_loop().run_until_complete(_current_io_loop())
         self._test_generator = coroutine
         return run(self, coroutine, what=what)
 

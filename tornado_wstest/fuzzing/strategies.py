@@ -19,8 +19,8 @@ from typing import Any, NamedTuple, cast
 
 try:
     from hypothesis import strategies as st
-except ImportError as error:
-    raise ImportError("fuzzing needs Hypothesis: pip install 'tornado-wstest[fuzz]'") from error
+except ImportError as _error:
+    raise ImportError("fuzzing needs Hypothesis: pip install 'tornado-wstest[fuzz]'") from _error
 
 from ..codec import Message
 from ..errors import UsageError

@@ -112,7 +112,7 @@ class Source:
     """
 
     def __init__(self, trees: list[ast.Module], skip: frozenset[str]) -> None:
-        self.facts = Facts()
+        self.facts: Facts = Facts()
         self.constants: dict[str, Scalar] = {}
         self.tables: dict[str, dict[str, str]] = {}
         self.members: dict[str, list[Scalar]] = {}

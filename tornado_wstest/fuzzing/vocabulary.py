@@ -48,13 +48,13 @@ class Vocabulary:
     """
 
     def __init__(self, facts: Facts | None = None) -> None:
-        self.facts = facts or Facts()
+        self.facts: Facts = facts or Facts()
         self.samples: list[Any] = []
         """Objects and arrays that the server sent, one of each form."""
         self._forms: set[str] = set()
         self.words: dict[str, None] = dict.fromkeys([word for word in self.facts.words if _is_word(word)][:_WORDS])
         """Texts that mean something to the app."""
-        self.names = [*self.facts.names][:_NAMES]
+        self.names: list[str] = [*self.facts.names][:_NAMES]
         """Other texts of the source that may be names of something."""
         self.keys: dict[str, None] = {}
         """Names of members."""

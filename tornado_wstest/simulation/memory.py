@@ -62,14 +62,14 @@ class Endpoint:
     """One end of a connection: what has arrived, and what may be sent."""
 
     def __init__(self, selector: WatchingSelector, size: int, name: tuple[str, int]) -> None:
-        self.fd = next(_descriptors)
+        self.fd: int = next(_descriptors)
         self.name = name
         self.peer: Endpoint = self
         self._selector = selector
         self._size = size
         self.carrier: Carrier | None = None
         """What brings bytes to this end; None if they are there as soon as they are sent."""
-        self.under_way = 0
+        self.under_way: int = 0
         """Bytes that were sent to this end and have not arrived."""
         self._arrived = bytearray()
         self._is_closed = False

@@ -82,10 +82,10 @@ class Orders:
     def __init__(self, seed: int) -> None:
         generator = random.Random(seed)
         self.seed = seed
-        self.is_used = False
+        self.is_used: bool = False
         """Has a server been started in this order?"""
-        self.patience = generator.choice(_PATIENCE)
-        self.pieces = generator.choice(_PIECES)
+        self.patience: float = generator.choice(_PATIENCE)
+        self.pieces: float = generator.choice(_PIECES)
         self._spread = generator.choice(_SPREAD)
         self._turn = 0
         self._ways: dict[int, _Way] = {}
@@ -177,9 +177,9 @@ class _Way:
         self, orders: Orders, endpoint: Endpoint, generator: random.Random, temper: _Temper, is_to_server: bool
     ) -> None:
         self.random = generator
-        self.rank = generator.random()
+        self.rank: float = generator.random()
         """Among those that are ready, the least is reported first; among those that are held, it comes last."""
-        self.patience = 0
+        self.patience: int = 0
         self.is_to_server = is_to_server
         self._orders = orders
         self._endpoint = endpoint

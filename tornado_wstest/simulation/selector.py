@@ -89,12 +89,12 @@ class Waiter:
     __slots__ = ("deadline", "future", "grace", "is_late", "started", "timeout")
 
     def __init__(self, future: "asyncio.Future[None]", timeout: float, grace: float) -> None:
-        self.future = future
-        self.timeout = timeout
-        self.grace = grace
-        self.started = time.monotonic()
-        self.deadline = self.started + timeout
-        self.is_late = False
+        self.future: asyncio.Future[None] = future
+        self.timeout: float = timeout
+        self.grace: float = grace
+        self.started: float = time.monotonic()
+        self.deadline: float = self.started + timeout
+        self.is_late: bool = False
 
     def stop(self, _: object = None) -> None:
         """Wait no longer."""
@@ -107,7 +107,7 @@ class WatchingSelector:
 
     def __init__(self, loop: Any, jobs: Jobs, ports: set[int]) -> None:
         self.clock: AtRest | None = None
-        self.grace = 0.0
+        self.grace: float = 0.0
         """Real seconds of grace before the clock moves."""
         self.deliveries: Deliveries | None = None
         """What is still to arrive, under an order of delivery."""
@@ -120,7 +120,7 @@ class WatchingSelector:
         self._quiet_since: float | None = None
         self._memory = _MemoryKeys(self._real)
         self._limits: list[_RealTimer] = []
-        self.close = self._real.close
+        self.close: Callable[[], None] = self._real.close
         loop._selector = self
 
     def uninstall(self) -> None:
