@@ -102,6 +102,20 @@ class Slow(WebSocketHandler):
         time.sleep(0.02)
 
 
+class Thorough(WebSocketHandler):
+    """Takes its time for each character."""
+
+    def on_message(self, message):
+        time.sleep(min(len(message), 1000) / 5000)
+
+
+class Deaf(WebSocketHandler):
+    """Answers nothing."""
+
+    def on_message(self, message):
+        pass
+
+
 def app_of(handler):
     """Return what makes an app of one handler."""
     return lambda: Application([("/", handler)])
@@ -141,6 +155,21 @@ class FindingTest(EngineTestCase):
             told, {"server-error": Case((Visit("/", ("crash",)),)), "dropped": Case((Visit("/", (b"",)),))}
         )
         self.assertEqual((finished.findings, len(findings)), (2, 2))
+
+    def test_blocked_loop_is_not_made_shorter(self):
+        """A loop that is blocked by what is long is told with a length that surely blocks it, not with the least."""
+        played = []
+        (finding,), _ = self.fuzz(Thorough, played.append, blocked=0.03, examples=10, time_budget=4)
+        first = next(each.seen.blocked for each in played if each.problem is not None)
+        self.assertFalse(finding.is_flaky)
+        self.assertGreaterEqual(finding.seen.blocked, 0.8 * first)
+
+    def test_long_texts_of_one_letter(self):
+        """Each route gets some, whatever is drawn."""
+        played = []
+        self.fuzz(Deaf, played.append, examples=1)
+        texts = {message for each in played for message in each.seen.case.messages}
+        self.assertLessEqual({"a" * 40, "1" * 40, "a" * 20_000}, texts)
 
     def test_only_what_matters(self):
         """A bug of the query has no message, no second visit, and no other argument."""

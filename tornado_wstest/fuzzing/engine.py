@@ -54,6 +54,9 @@ _SHRINKING = 0.1
 """The share of the time in which a round may go on after its first failure."""
 _IN_VAIN = 40
 """How many conversations in a row may bring nothing new and nothing smaller, before a round that has failed ends."""
+_ALMOST = 0.8
+"""For which share of the time that it stood still at first a loop must stand still to be blocked again."""
+_LONG = ("a" * 40, "1" * 40, "a" * 20_000)
 _OFTEN = 0.25
 """The share of conversations that the server ends early, from which on messages are tried one by one, too."""
 _VISITS = 5
@@ -171,6 +174,8 @@ class _Run:
         self._best: dict[tuple[str, str], tuple[Problem, Observation]] = {}
         self._told: set[tuple[str, str]] = set()
         self._harmless: set[Case] = set()
+        self._blocked: dict[tuple[str, str], float] = {}
+        """For how many seconds the loop stood still when it was first seen to."""
         self._totals = {"sequences": 0, "sent": 0, "received": 0, "connections": 0}
         self._improved_at = 0
         """The number of the last conversation that has shown something new, or with less."""
@@ -246,7 +251,7 @@ class _Run:
     def _play(self, case: Case) -> Problem | None:
         """Play one case, count it, and remember what it found if that is new and the smallest."""
         seen = self._stage.play(case)
-        problem = first_problem(seen, self._checks, self._settings)
+        problem = self._problem_of(seen)
         self._count(seen)
         if problem is not None and problem.key not in self._told:
             known = self._best.get(problem.key)
@@ -255,6 +260,14 @@ class _Run:
                 self._improved_at = self._totals["sequences"]
         if self._listen is not None:
             self._listen(Played(self._route, seen, problem))
+        return problem
+
+    def _problem_of(self, seen: Observation) -> Problem | None:
+        """Return what is wrong. A loop that stands still for less than it did would shrink to what is just too long."""
+        problem = first_problem(seen, self._checks, self._settings)
+        if problem is not None and problem.code == "blocked-loop":
+            longest = self._blocked.setdefault(problem.key, seen.blocked)
+            return problem if seen.blocked >= _ALMOST * longest else None
         return problem
 
     def _count(self, seen: Observation) -> None:
@@ -413,9 +426,17 @@ class _Run:
             size = (_LARGE if limit >= _NO_LIMIT else max(limit, _LARGE)) + 1
             visit = self._with_limit.case.visits[-1]
             self._play(Case((dataclasses.replace(visit, messages=(), ping=b"", ending=1000, declared_size=size),)))
-
+        if "blocked-loop" in codes:
+            self._probe_lengths()
         if "faults" in codes:
             self._probe_faults()
+
+    def _probe_lengths(self) -> None:
+        """Send long texts of one letter: what tries all ways to cut them, or all pairs, takes its time now."""
+        known = self._talkative or Visit(self._route.example_path or "/")
+        for text in _LONG:
+            short = text[: self._settings.max_message_size]
+            self._play(Case((dataclasses.replace(known, messages=(short,), ending=1000),)))
 
     def _probe_faults(self) -> None:
         """Violate the protocol in every way, each time after a conversation that the app has taken part in."""
@@ -448,7 +469,7 @@ class _Run:
             if self._out_of_time():
                 return False
             again = self._stage.play(case)
-            its_problem = first_problem(again, self._checks, self._settings)
+            its_problem = self._problem_of(again)
             if its_problem is None or its_problem.key != problem.key:
                 return False
             found = its_problem, again
