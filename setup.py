@@ -26,6 +26,20 @@ TEST = [
 # Chromium itself is none of pip's: apt-get install chromium chromium-driver. Playwright's own is not downloaded.
 BROWSER = ["playwright>=1.44", "selenium>=4.20"]
 DOCS = ["furo>=2024.8.6", "hypothesis>=6.100", "sphinx>=8"]
+# Who is measured beside us, each at its newest release; see python -m benchmarks.
+BENCH = [
+    "aiohttp>=3.14",
+    "channels[daphne]>=4.3",
+    "httpx2>=2.16",
+    "httpx-ws>=0.9",
+    "hypothesis>=6.100",
+    "litestar>=2.25",
+    "matplotlib>=3.11",
+    "pytest-routes>=0.4.1",
+    "pywsitest>=0.3.8",
+    "starlette>=1.10",
+    "websockets>=17",
+]
 RELEASE = ["build>=1.2", "twine>=6"]
 # What runs async tests under pytest: apart, as pytest-asyncio warns wherever it is installed and not set up.
 PLUGINS = ["anyio>=4.5", "pytest-asyncio>=0.24"]
@@ -47,6 +61,7 @@ setup(
     python_requires=">=3.11",
     install_requires=["tornado>=6.3"],
     extras_require={
+        "bench": BENCH,
         "browser": BROWSER,
         "cli": ["rich>=13"],
         "docs": DOCS,
