@@ -372,7 +372,7 @@ class LateSelector:
     def get_map(self):
         return {}
 
-    close = None
+    close = get_key = unregister = None
 
 
 class TwiceTest(unittest.IsolatedAsyncioTestCase):

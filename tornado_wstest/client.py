@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -150,12 +150,12 @@ class WebSocketTestClient:
         loop = end.around.settling.loop
         started = loop.time()
         # Of many pings under way only the last may be answered: one at a time.
-        await end.wait(lambda: NOT_YET if end.pongs else True, timeout, "the pong of another ping")
+        await end.wait(lambda: NOT_YET if end.pongs else True, timeout, lambda: "the pong of another ping")
         payload = b"%d" % next(self._ping_numbers) if payload is None else payload
         pong = end.pongs[payload] = loop.create_future()
         try:
             await end.write_ping(payload)
-            await end.wait(lambda: True if pong.done() else NOT_YET, timeout, "a pong")
+            await end.wait(lambda: True if pong.done() else NOT_YET, timeout, lambda: "a pong")
         finally:
             del end.pongs[payload]
             self._inbox.wake()
@@ -202,8 +202,9 @@ class WebSocketTestClient:
                 raise came_instead(self.name, "JSON", received, f": {error}") from None
 
         check_expected(expected)
-        wanted = what(expected, "a message of JSON")
-        return await self._end.wait(lambda: self._take_checked(expected, decode), timeout, wanted)
+        return await self._end.wait(
+            lambda: self._take_checked(expected, decode), timeout, lambda: what(expected, "a message of JSON")
+        )
 
     async def receive_until(
         self, expected: Expected, *, inclusive: bool = True, timeout: float | None = None
@@ -222,7 +223,7 @@ class WebSocketTestClient:
                     return [self._taken(waiting.popleft()).message for _ in range(index + inclusive)]
             return NOT_YET
 
-        return await self._end.wait(attempt, timeout, f"a message like {describe(expected)}")
+        return await self._end.wait(attempt, timeout, lambda: f"a message like {describe(expected)}")
 
     async def receive_all(self, *, timeout: float | None = None) -> list[Message]:
         """Take and return what arrives until the app has settled; empty if nothing does.
@@ -256,7 +257,7 @@ class WebSocketTestClient:
                 raise mismatch(self.name, expected, received, self._inbox)
             return self._taken(self._inbox.waiting.popleft())
 
-        return (await self._end.wait(attempt, timeout, describe(expected))).value_or_message
+        return (await self._end.wait(attempt, timeout, lambda: describe(expected))).value_or_message
 
     async def expect_in_any_order(self, *expected: Expected, timeout: float | None = None) -> list[Any]:
         """Take the next messages, one for each ``expected``, in whatever order they come.
@@ -331,7 +332,7 @@ class WebSocketTestClient:
             return True if self.closed else NOT_YET
 
         wanted = "a close" if code is None else f"a close with {close_text(code, reason)}"
-        await self._end.wait(attempt, timeout, wanted, even_closed=True)
+        await self._end.wait(attempt, timeout, lambda: wanted, even_closed=True)
         actual_code, actual_reason = self._end.code_and_reason()
         if (code is not None and actual_code != code) or (reason is not None and actual_reason != reason):
             raise self._end.closed_error(f"expected a close with {close_text(code, reason)}")
@@ -646,7 +647,7 @@ class WebSocketTestClient:
                 self._taken(self._inbox.waiting.popleft())
             return found
 
-        found = await self._end.wait(attempt, timeout, f"{listed(expected)}, in any order")
+        found = await self._end.wait(attempt, timeout, lambda: f"{listed(expected)}, in any order")
         return [received.value_or_message for received in found]
 
     def unread_like(self, *expected: Expected) -> list[Received]:
@@ -679,8 +680,12 @@ class WebSocketTestClient:
 
     # Taking
 
-    async def _take(self, expected: Expected, timeout: float | None, kind: type[Message] | None = None) -> Received:
+    def _take(
+        self, expected: Expected, timeout: float | None, kind: type[Message] | None = None
+    ) -> Awaitable[Received]:
         __tracebackhide__ = True
+        if expected is None and kind is None:
+            return self._end.wait(self._take_next, timeout, _a_message)
 
         def check(received: Received) -> Received:
             if kind is not None and not isinstance(received.message, kind):
@@ -688,8 +693,12 @@ class WebSocketTestClient:
             return received
 
         check_expected(expected)
-        wanted = what(expected, kind_name(kind))
-        return await self._end.wait(lambda: self._take_checked(expected, check), timeout, wanted)
+        return self._end.wait(
+            lambda: self._take_checked(expected, check), timeout, lambda: what(expected, kind_name(kind))
+        )
+
+    def _take_next(self) -> Received | NotYet:
+        return self._taken(self._inbox.waiting.popleft()) if self._inbox.waiting else NOT_YET
 
     def _take_checked(self, expected: Expected, check: Callable[[Received], T]) -> T | NotYet:
         """Take the message that is due, if ``check`` lets it pass."""
@@ -708,3 +717,7 @@ class WebSocketTestClient:
         if self._end.in_handshake:
             self._taken_in_handshake.append(received.message)
         return received
+
+
+def _a_message() -> str:
+    return "a message"

@@ -18,7 +18,7 @@ from tornado.websocket import WebSocketClosedError
 from .codec import Codec, Message
 from .errors import ConnectionClosed, MessageTimeout, NotSettled, UsageError, WSTestFailure
 from .frames import NO_FRAME
-from .inbox import NOT_YET, Inbox, NotYet, Received, TimedOut
+from .inbox import NOT_YET, Inbox, NotYet, Received
 from .matching import Expected
 from .plan import Plan
 from .request import HandshakeRequest, check_timeout
@@ -231,32 +231,37 @@ class Endpoint:
 
     # Waiting
 
-    async def wait(
-        self, attempt: Callable[[], T | NotYet], timeout: float | None, wanted: str, *, even_closed: bool = False
-    ) -> T:
+    def wait(
+        self,
+        attempt: Callable[[], T | NotYet],
+        timeout: float | None,
+        wanted: Callable[[], str],
+        *,
+        even_closed: bool = False,
+    ) -> Awaitable[T]:
         """Wait until ``attempt`` returns something; raise what says why it never will.
 
-        :arg wanted: what is waited for, in words
+        :arg wanted: returns what is waited for, in words
         :arg even_closed: wait although the connection is closed
         """
         __tracebackhide__ = True
-        seconds = self.seconds(timeout)
+        seconds = self.timeout if timeout is None else check_timeout(timeout)
 
-        def attempt_or_raise() -> T | NotYet:
-            self.raise_failure()
+        def attempt_or_raise() -> "T | NotYet":  # a type in quotes is not made each time
+            if self._failure is not None:
+                self.raise_failure()
             result = attempt()
             if result is NOT_YET and self.ended.done() and not even_closed:
-                raise self.closed_error(f"waited for {wanted}")
+                raise self.closed_error(f"waited for {wanted()}")
             return result
 
-        try:
-            return await self.inbox.wait_for(
-                attempt_or_raise, seconds, f"{self.name} waits for {wanted}{self._link_state()}"
-            )
-        except TimedOut:
-            pass
-        assert seconds is not None
-        raise too_late(self.name, seconds, f"{wanted}{self._link_state()}", self.inbox)
+        return self.inbox.wait_for(
+            attempt_or_raise,
+            seconds,
+            lambda: f"{self.name} waits for {wanted()}{self._link_state()}",
+            lambda: too_late(self.name, seconds or 0, f"{wanted()}{self._link_state()}", self.inbox),
+            is_usual=timeout is None and self.around.settling.clock is None,
+        )
 
     async def settle(self, timeout: float | None) -> None:
         """Let the app settle."""
@@ -273,9 +278,16 @@ class Endpoint:
         """Return the connection if it is open; raise what says that it cannot ``purpose``."""
         __tracebackhide__ = True
         self.raise_failure()
-        if self.wire is None or self.ended.done() or self.wire.connection.protocol is None:
+        wire = self._wire_if_open()
+        if wire is None:
             raise self.closed_error(f"cannot {purpose}")
-        return self.wire
+        return wire
+
+    def _wire_if_open(self) -> Wire | None:
+        wire = self.wire
+        if self._failure is not None or wire is None or self.ended.done() or wire.connection.protocol is None:
+            return None
+        return wire
 
     async def check_reconnect(self) -> None:
         """Raise `UsageError` if this is not the time to connect again."""
@@ -339,12 +351,17 @@ class Endpoint:
     async def write(self, message: Message, timeout: float | None) -> None:
         """Send a message, and wait until the kernel has it."""
         __tracebackhide__ = True
-        self.seconds(timeout)
-        sent = show(message, 80)
-        wire = self.open_wire(f"send {sent}")
+        if timeout is not None:
+            check_timeout(timeout)
+        wire = self._wire_if_open() or self.open_wire(f"send {show(message, 80)}")
         self.record("sent", message)
-        is_binary = isinstance(message, bytes)
-        await self._flush(wire, lambda: wire.connection.write_message(message, binary=is_binary), timeout, sent)
+        try:
+            writing: Any = wire.connection.write_message(message, binary=isinstance(message, bytes))
+        except _CLOSED:
+            writing = None
+        stream = wire.stream
+        if stream.writing() or stream.closed():
+            await self._flush(wire, writing, timeout, show(message, 80))
 
     async def write_raw(self, data: bytes, timeout: float | None) -> None:
         """Send bytes in no frame, and wait until the kernel has them."""
@@ -352,28 +369,30 @@ class Endpoint:
         self.seconds(timeout)
         wire = self.open_wire("send raw bytes")
         self.record("mark", f"raw bytes sent: {show(data, 60)}")
-        await self._flush(wire, lambda: wire.write(data), timeout, "raw bytes")
+        writing: Any = None
+        with contextlib.suppress(*_CLOSED):
+            writing = wire.write(data)
+        await self._flush(wire, writing, timeout, "raw bytes")
 
     async def write_ping(self, payload: bytes) -> None:
         """Send a ping."""
         __tracebackhide__ = True
         wire = self.open_wire("ping")
         self.record("ping", payload, outgoing=True)
-        await self._flush(wire, lambda: wire.connection.ping(payload), None, "a ping")
+        with contextlib.suppress(*_CLOSED):
+            wire.connection.ping(payload)
+        await self._flush(wire, None, None, "a ping")
 
-    async def _flush(
-        self, wire: Wire, start: Callable[[], Awaitable[None] | None], timeout: float | None, sent: str
-    ) -> None:
-        """Write with ``start``, and wait until the kernel has taken it."""
+    async def _flush(self, wire: Wire, writing: Any, timeout: float | None, sent: str) -> None:
+        """Wait until the kernel has taken what was written.
+
+        :arg writing: the future that tells it, if there is one
+        """
         __tracebackhide__ = True
-        try:
-            writing: Any = start()
-        except _CLOSED:
-            writing = None
         if writing is not None and (wire.stream.writing() or wire.stream.closed()):
             writing.add_done_callback(self._on_written)
         if writing is not None and wire.stream.writing():
-            await self.wait(lambda: True if writing.done() else NOT_YET, timeout, f"the server to read {sent}")
+            await self.wait(lambda: True if writing.done() else NOT_YET, timeout, lambda: f"the server to read {sent}")
         if wire.stream.closed():
             # The write has met the end before the receive loop, which may still have messages and a close frame.
             with contextlib.suppress(NotSettled):
@@ -429,18 +448,19 @@ class Endpoint:
             over = self.ended.done() and (served is None or served.closed.done())
             return True if over else NOT_YET
 
-        try:
-            await self.inbox.wait_for(
-                attempt, seconds, f"{self.name} waits for its close to be over{self._link_state()}"
-            )
-        except TimedOut:
+        def late() -> MessageTimeout:
             advice = "a handler that awaits in open() or on_message() sees no close: let it finish first, or cancel it"
             if self._link_state():
                 advice = "over a stalled link the server sees no close: resume() it first, or cut() it"
-            raise MessageTimeout(
+            return MessageTimeout(
                 f"{self.name} closed, but {self._what_is_missing()} within {seconds or 0:g} s\n{advice}",
                 client=self.name,
-            ) from None
+            )
+
+        try:
+            await self.inbox.wait_for(
+                attempt, seconds, lambda: f"{self.name} waits for its close to be over{self._link_state()}", late
+            )
         finally:
             self._leave_nothing_open(wire)
 

@@ -80,7 +80,7 @@ class LoopHooks:
             task = asyncio.Task(coro, loop=loop, **kwargs)
         else:
             task = self._task_factory(loop, coro, **kwargs)
-        context = kwargs.get("context")
+        context = kwargs.get("context") if kwargs else None
         served = current.get() if context is None else context.get(current)
         if served is not None and getattr(coro, "__qualname__", "") != _WRITE_WRAPPER:
             served.tasks.add(task)

@@ -15,7 +15,7 @@ from .matching import Expected, matches
 from .simulation.settle import Settling
 from .transcript import Event
 
-__all__ = ["NOT_YET", "Inbox", "NotYet", "Received", "TimedOut", "assign", "fitting"]
+__all__ = ["NOT_YET", "Inbox", "NotYet", "Received", "assign", "fitting"]
 
 T = TypeVar("T")
 
@@ -49,15 +49,15 @@ class Received:
         return matches(expected, self.message, self.value)
 
 
+_RESOLUTION = 1e-6
+"""Seconds within which two times are the same: a time that is a sum of steps is no exact one."""
+
+
 class NotYet:
     """What an attempt returns that must be made again when something has happened."""
 
 
 NOT_YET = NotYet()
-
-
-class TimedOut(Exception):
-    """A wait has lasted for too long. Internal: whoever waits says what for."""
 
 
 class Inbox:
@@ -67,6 +67,9 @@ class Inbox:
         self.waiting: deque[Received] = deque()
         self._settling = settling
         self._watchers: list[asyncio.Future[None]] = []
+        self._deadlines: list[float] = []
+        self._alarm: asyncio.TimerHandle | None = None
+        """Rings at the first deadline, or sooner: a wait more often ends than it is late."""
 
     def __len__(self) -> int:
         return len(self.waiting)
@@ -92,30 +95,37 @@ class Inbox:
         for watcher in self._watchers:
             watcher.cancel()
         self._watchers.clear()
+        self._set_alarm(None)
 
-    async def wait_for(self, attempt: Callable[[], T | NotYet], timeout: float | None, wanted: str) -> T:
+    async def wait_for(
+        self,
+        attempt: Callable[[], T | NotYet],
+        timeout: float | None,
+        wanted: Callable[[], str],
+        late: Callable[[], Exception],
+        *,
+        is_usual: bool = False,
+    ) -> T:
         """Make ``attempt`` each time something has happened, until it returns something.
 
-        Raises `TimedOut` after ``timeout`` seconds. None is for virtual time: no time-out, but
-        `NothingCanHappen` as soon as that is so.
+        None as ``timeout`` is for virtual time: no time-out, but `NothingCanHappen` as soon as that is so.
 
-        :arg wanted: what is waited for, in words
+        :arg wanted: returns what is waited for, in words
+        :arg late: returns what to raise after ``timeout`` seconds
+        :arg is_usual: do most waits have this time-out? Then the timer is left to the next one
         """
         __tracebackhide__ = True
         result = attempt()
-        if not isinstance(result, NotYet):
-            return result
-        late = False
-
-        def expire() -> None:
-            nonlocal late
-            late = True
-            self.wake()
-
+        if result is not NOT_YET:
+            return result  # type: ignore[return-value]
         settling = self._settling
-        timer = settling.call_later(timeout, expire) if timeout is not None else None
+        deadline = None if timeout is None else settling.loop.time() + timeout
+        if deadline is not None:
+            self._deadlines.append(deadline)
         try:
             while True:
+                if deadline is not None and (self._alarm is None or self._alarm.when() > deadline):
+                    self._set_alarm(deadline)
                 watcher: asyncio.Future[None] = settling.loop.create_future()
                 self._watchers.append(watcher)
                 settling.default_waits[watcher] = wanted
@@ -124,13 +134,26 @@ class Inbox:
                 finally:
                     del settling.default_waits[watcher]
                 result = attempt()
-                if not isinstance(result, NotYet):
-                    return result
-                if late:
-                    raise TimedOut
+                if result is not NOT_YET:
+                    return result  # type: ignore[return-value]
+                if deadline is not None and settling.loop.time() >= deadline - _RESOLUTION:
+                    raise late()
         finally:
-            if timer is not None:
-                settling.cancel(timer)
+            if deadline is not None:
+                self._deadlines.remove(deadline)
+                if not is_usual:
+                    self._set_alarm(min(self._deadlines, default=None))
+
+    def _set_alarm(self, deadline: float | None) -> None:
+        if self._alarm is not None:
+            self._settling.cancel(self._alarm)
+            self._alarm = None
+        if deadline is not None:
+            self._alarm = self._settling.call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._set_alarm(None)
+        self.wake()
 
 
 def assign(candidates: Sequence[Received], expected: Sequence[Expected]) -> list[int] | None:

@@ -157,6 +157,9 @@ class as_json(_Matcher):
         yield from _compare(self.value, value, path)
 
 
+_PLAIN = (str, int, float, bool, bytes, type(None))
+
+
 def check_expected(expected: Expected) -> None:
     """Raise `UsageError` for what can never be meant as an expectation: a class, a mock, an async function, ..."""
     try:
@@ -166,6 +169,8 @@ def check_expected(expected: Expected) -> None:
 
 
 def _check(expected: Expected) -> None:
+    if type(expected) in _PLAIN:
+        return
     if isinstance(expected, type):
         if type(expected).__eq__ is type.__eq__:
             raise UsageError(

@@ -140,7 +140,7 @@ class Play:
         future: asyncio.Future[None] = settling.loop.create_future()
         self._waiting[user] = marks, future
         missing = ", ".join(map(repr, self._missing(marks)))
-        settling.default_waits[future] = f"{user.name} waits for the mark {missing}"
+        settling.default_waits[future] = lambda: f"{user.name} waits for the mark {missing}"
         try:
             self.look_for_deadlock()
             await future

@@ -17,7 +17,7 @@ from tornado.web import RequestHandler
 
 from .endpoint import Surroundings
 from .errors import ConnectionClosed, MessageTimeout, UsageError
-from .inbox import NOT_YET, Inbox, NotYet, TimedOut
+from .inbox import NOT_YET, Inbox, NotYet
 from .request import check_timeout
 from .server import AppServer
 from .simulation.memory import MemoryTCPClient
@@ -191,15 +191,15 @@ class RawConnection:
         def attempt() -> bool | NotYet:
             return True if is_so() else NOT_YET
 
-        try:
-            await self._waiting.wait_for(attempt, seconds, f"{self.name} waits for {wanted}")
-        except TimedOut:
+        def late() -> MessageTimeout:
             came = f"{show(bytes(self._unread), 80)} is unread" if self._unread else "no byte is unread"
-            raise MessageTimeout(
+            return MessageTimeout(
                 f"{self.name} waited {seconds or 0:g} s for {wanted}; {came}\n"
                 "raise the wait with timeout= if the server is only slow",
                 client=self.name,
-            ) from None
+            )
+
+        await self._waiting.wait_for(attempt, seconds, lambda: f"{self.name} waits for {wanted}", late)
 
 
 async def open_raw(name: str, around: Surroundings, server: AppServer) -> RawConnection:

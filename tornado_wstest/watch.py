@@ -193,7 +193,7 @@ class _Callback:
         except (Exception, asyncio.CancelledError) as error:
             self._failed(error, closed_before)
             raise
-        if inspect.isawaitable(result):
+        if result is not None and inspect.isawaitable(result):
             if self._name == "on_close":
                 # Tornado does not await on_close; a coroutine in it warns by itself, a Future tells us.
                 if isinstance(result, asyncio.Future):

@@ -28,6 +28,7 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 from .errors import MessageTimeout, UsageError
 from .frames import NO_CODE, NO_FRAME
 from .request import HandshakeRequest
+from .simulation.memory import MemoryStream
 
 __all__ = ["LoopResolver", "Wire", "fetch", "open_connection"]
 
@@ -204,23 +205,35 @@ class Wire:
 
     def pause(self) -> None:
         """Read no more from the socket, so that the kernel's buffers fill and hold the server back."""
+        if isinstance(self.stream, MemoryStream):
+            self.stream.pause(True)
+        else:
+            self._stop_listening()
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._is_paused and not self.stream.closed():
+            if isinstance(self.stream, MemoryStream):
+                self.stream.pause(False)
+            else:
+                self._listen_again()
+        self._is_paused = False
+
+    def _stop_listening(self) -> None:
         io_loop: Any = IOLoop.current()
         if not hasattr(io_loop, "readers") or not hasattr(io_loop, "selector_loop"):
             raise UsageError("this version of Tornado hides the readers of its loop: reading cannot be paused")
         # Tornado goes on believing that it listens, and so does not listen again by itself.
         io_loop.selector_loop.remove_reader(self._fd())
         io_loop.readers.add(self._fd())
-        self._is_paused = True
 
-    def resume(self) -> None:
-        """Read again."""
-        if self._is_paused and not self.stream.closed():
-            io_loop: Any = IOLoop.current()
-            fd = self._fd()
-            io_loop.readers.discard(fd)
-            events = IOLoop.READ | IOLoop.ERROR | (IOLoop.WRITE if self.stream.writing() else 0)
-            io_loop.update_handler(fd, events)
-        self._is_paused = False
+    def _listen_again(self) -> None:
+        io_loop: Any = IOLoop.current()
+        fd = self._fd()
+        io_loop.readers.discard(fd)
+        events = IOLoop.READ | IOLoop.ERROR | (IOLoop.WRITE if self.stream.writing() else 0)
+        io_loop.update_handler(fd, events)
 
     def _fd(self) -> int:
         fileno: Any = self.stream.fileno()

@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -43,7 +43,6 @@ class BlockWatch:
         self.place: tuple[str, ...] = ()
         """Lines of the app's own that the loop stood in then, innermost last."""
         self._selector = selector
-        self._select = selector.select
         self._limit = limit
         self._most = limit + _FORCE
         self._busy_since: float | None = None
@@ -61,7 +60,7 @@ class BlockWatch:
         # Somebody else's alarm is not ours to take.
         has_signal = has_signal and signal.getsignal(signal.SIGALRM) in (signal.SIG_DFL, signal.SIG_IGN, None)
         self._sees_places = has_signal
-        self._selector.select = self._timed_select
+        self._selector.wrap_select(self._timed_select)
         if has_signal:
             before = signal.signal(signal.SIGALRM, self._on_alarm)
             signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
@@ -71,17 +70,17 @@ class BlockWatch:
             if has_signal:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 signal.signal(signal.SIGALRM, before)
-            del self._selector.select
+            self._selector.wrap_select(None)
 
     def pause(self) -> None:
         """The loop stops running for a while: that is no standing still."""
         self._note_turn()
         self._busy_since = None
 
-    def _timed_select(self, timeout: float | None = None) -> Any:
+    def _timed_select(self, select: Callable[[float | None], Any], timeout: float | None = None) -> Any:
         self._note_turn()
         self._busy_since = None
-        events = self._select(timeout)
+        events = select(timeout)
         self._busy_since = time.monotonic()
         return events
 

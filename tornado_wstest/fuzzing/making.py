@@ -320,6 +320,8 @@ class MessageMaker:
         kinds = sorted(facts.kinds.get(path, items), key=lambda kind: (kind not in USES, kind))
         matching = [text for pattern in facts.patterns.get(path, ()) for text in matching_texts(pattern)]
         pieces = [text for piece in facts.pieces.get(path, ()) for text in texts_with(piece, self._vocabulary.names)]
+        if "int" in kinds:
+            pieces += 2 * [text for text in pieces if text.strip("12") != text]  # numbers
         common = [_dumps(value) for value in [*known, *matching]]
         common += [USES[kind][0] for kind in kinds if kind in USES]
         common += [value for kind in kinds for value in TYPICAL.get(kind, ())]

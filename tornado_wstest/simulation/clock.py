@@ -275,7 +275,7 @@ class Clock:
                 future.set_result(None)
 
     def _nothing_text(self) -> str:
-        waits = [f"  {what}" for future, what in self._settling.default_waits.items() if not future.done()]
+        waits = [f"  {what()}" for future, what in self._settling.default_waits.items() if not future.done()]
         # Where a wait says what for, tasks without a line of the user's say no more.
         tasks = [
             f"  {describe_task(task)}" for task in asyncio.all_tasks(self._loop) if not waits or place(task.get_coro())

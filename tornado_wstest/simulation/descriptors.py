@@ -30,24 +30,24 @@ class ForeignDescriptors:
         return fd in self._foreign
 
     def add(self, fd: int) -> None:
-        """The loop has begun to look at ``fd``."""
+        """The loop has begun to look at ``fd``, which may be another file than the last one of this number."""
         self._new.add(fd)
-
-    def discard(self, fd: int) -> None:
-        """The loop looks at ``fd`` no longer."""
-        self._new.discard(fd)
-        self._foreign.discard(fd)
 
     def describe(self) -> list[str]:
         """Return a line for each."""
         self._sort_new()
         map_ = self._selector.get_map() or {}
-        return [f"a descriptor that is not ours: {map_[fd].fileobj!r}" for fd in self._foreign if fd in map_]
+        return [f"a descriptor that is not ours: {map_[fd].fileobj!r}" for fd in self._foreign]
 
     def _sort_new(self) -> None:
+        if not (self._new or self._foreign):
+            return
+        # What the loop looks at no longer is forgotten here, and not when it happens: streams are let go of often.
+        watched = self._selector.get_map() or {}
+        self._foreign = {fd for fd in self._foreign if fd in watched and fd not in self._new}
         while self._new:
             fd = self._new.pop()
-            if fd != self._wake_up and not self._is_ours(fd):
+            if fd in watched and fd != self._wake_up and not self._is_ours(fd):
                 self._foreign.add(fd)
 
     def _is_ours(self, fd: int) -> bool:

@@ -25,6 +25,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Protocol
 
 from tornado import websocket as _websocket
+from tornado.ioloop import IOLoop
 from tornado.iostream import BaseIOStream
 from tornado.tcpclient import TCPClient
 from tornado.util import TimeoutError as ConnectTimeout
@@ -36,6 +37,9 @@ __all__ = ["Attach", "Carrier", "Endpoint", "MemoryListener", "MemoryStream", "M
 
 BUFFER_SIZE = 64 * 1024
 """Bytes that each direction of a connection holds, by default."""
+
+_CHUNK_SIZE = 8 * 1024
+"""Bytes of one read: Tornado fills as many with zeros before each, and 64 KiB by default."""
 
 END = None
 """What is carried, besides bytes: the end of a direction (FIN or RST). No byte follows it; a second one may."""
@@ -97,10 +101,15 @@ class Endpoint:
         if self._was_reset:
             raise BrokenPipeError(errno.EPIPE, "the other end is closed")
         peer = self.peer
-        if not peer._has_room():
+        room = peer._size - peer.under_way - len(peer._arrived)
+        if room <= 0:
             raise BlockingIOError(errno.EWOULDBLOCK, "the other end has no room")
-        count = min(len(data), peer._size - peer.under_way - len(peer._arrived))
-        peer._carry(bytes(data[:count]))
+        count = min(len(data), room)
+        if peer.carrier is None and not peer._is_closed:
+            peer._arrived += data[:count]
+            peer._selector.wake(peer)
+        else:
+            peer._carry(bytes(data[:count]))
         return count
 
     def _carry(self, data: bytes | None) -> None:
@@ -193,13 +202,66 @@ class _Socket:
         return self._endpoint.peer.name
 
 
+class _LoopOfStream:
+    """What a memory stream takes for its `IOLoop`.
+
+    Streams begin and end to listen several times a message. What concerns the descriptor goes straight to the
+    selector, in place of the long way through the readers and writers of `IOLoop` and asyncio; all else to the `IOLoop`.
+    """
+
+    READ, WRITE, ERROR = IOLoop.READ, IOLoop.WRITE, IOLoop.ERROR
+
+    def __init__(self, io_loop: Any, selector: WatchingSelector) -> None:
+        self._io_loop = io_loop
+        self._selector = selector
+        self._reader: asyncio.Handle | None = None
+        self._writer: asyncio.Handle | None = None
+        self._events = 0
+        self.is_paused = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._io_loop, name)
+
+    def add_handler(self, fd: int, handler: Callable[[int, int], None], events: int) -> None:
+        self._handler = handler
+        self.update_handler(fd, events)
+
+    def update_handler(self, fd: int, events: int) -> None:
+        self._events = events
+        self._reader = self._changed(self._reader, fd, 0 if self.is_paused else events & self.READ)
+        self._writer = self._changed(self._writer, fd, events & self.WRITE)
+        self._selector.watch(fd, self._reader, self._writer)
+
+    def remove_handler(self, fd: int) -> None:
+        self._reader = self._changed(self._reader, fd, 0)
+        self._writer = self._changed(self._writer, fd, 0)
+        self._selector.watch(fd, None, None)
+
+    def pause(self, fd: int, is_paused: bool) -> None:
+        self.is_paused = is_paused
+        self.update_handler(fd, self._events)
+
+    def _changed(self, handle: asyncio.Handle | None, fd: int, events: int) -> asyncio.Handle | None:
+        """As asyncio does: each listening has a handle of its own, which is cancelled with it."""
+        if events:
+            return handle or asyncio.Handle(self._handler, (fd, events), self._io_loop.asyncio_loop)
+        if handle is not None:
+            handle.cancel()
+        return None
+
+
 class MemoryStream(BaseIOStream):
     """One end of a connection over memory."""
 
     def __init__(self, endpoint: Endpoint, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(read_chunk_size=_CHUNK_SIZE, **options)
         self.socket: _Socket | None = _Socket(endpoint)
         self._endpoint = endpoint
+        self.io_loop: Any = _LoopOfStream(self.io_loop, endpoint._selector)
+
+    def pause(self, is_paused: bool) -> None:
+        """Listen no more to what arrives, whatever Tornado believes; or listen again."""
+        self.io_loop.pause(self.fileno(), is_paused)
 
     def fileno(self) -> int:
         """The number by which the loop knows the stream; no descriptor of the system's."""

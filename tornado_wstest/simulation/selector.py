@@ -18,6 +18,7 @@ asyncio keeps its selector in ``loop._selector``, and what is ready in ``loop._r
 """
 
 import asyncio
+import functools
 import selectors
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +37,9 @@ _LATE = 0.25
 """Real seconds that a bare thread gets to show itself before nothing can happen."""
 _LAST_CHANCE = 0.1
 """Real seconds that an app gets when its time is over: the machine may have stood still, and not the app."""
+
+_SELDOM = 16
+"""In one of so many turns the system's descriptors are looked at while memory streams are busy."""
 
 _JOBS_PATIENCE = 0.1
 """Real seconds that a job in an executor holds back what is held: it may be what the job waits for."""
@@ -106,11 +110,15 @@ class WatchingSelector:
     """Stands in ``loop._selector`` before the real one."""
 
     def __init__(self, loop: Any, jobs: Jobs, ports: set[int]) -> None:
-        self.clock: AtRest | None = None
         self.grace: float = 0.0
         """Real seconds of grace before the clock moves."""
-        self.deliveries: Deliveries | None = None
-        """What is still to arrive, under an order of delivery."""
+        self.select: Callable[[float | None], Events]
+        """What asyncio calls once a turn; a timeout of zero means that callbacks or timers are ready."""
+        self.get_key: Callable[[Any], selectors.SelectorKey]
+        self.unregister: Callable[[Any], selectors.SelectorKey]
+        self._around_select: Callable[..., Events] | None = None
+        self._clock: AtRest | None = None
+        self._deliveries: Deliveries | None = None
         self._loop = loop
         self._jobs = jobs
         self._real: selectors.BaseSelector = loop._selector
@@ -118,10 +126,41 @@ class WatchingSelector:
         self._foreign = ForeignDescriptors(loop, self._real, ports)
         self._foreign_seen = 0.0
         self._quiet_since: float | None = None
+        self._turn = 0
         self._memory = _MemoryKeys(self._real)
         self._limits: list[_RealTimer] = []
         self.close: Callable[[], None] = self._real.close
+        self._look_where_needed()
         loop._selector = self
+
+    def _look_where_needed(self) -> None:
+        """Stand aside while there is nothing to see: a loop that only has sockets is as fast as it always is."""
+        has_memory = bool(self._memory.endpoints)
+        is_watching = bool(self._waiters or self._limits or self._clock is not None or self._deliveries is not None)
+        select = self._select if is_watching or has_memory else self._real.select
+        self.select = select if self._around_select is None else functools.partial(self._around_select, select)
+        self.get_key = self._get_key if has_memory else self._real.get_key
+        self.unregister = self._unregister if has_memory else self._real.unregister
+
+    @property
+    def clock(self) -> AtRest | None:
+        """What decides what happens when the app is at rest, under virtual time."""
+        return self._clock
+
+    @clock.setter
+    def clock(self, clock: AtRest | None) -> None:
+        self._clock = clock
+        self._look_where_needed()
+
+    @property
+    def deliveries(self) -> Deliveries | None:
+        """What is still to arrive, under an order of delivery."""
+        return self._deliveries
+
+    @deliveries.setter
+    def deliveries(self, deliveries: Deliveries) -> None:
+        self._deliveries = deliveries
+        self._look_where_needed()
 
     def uninstall(self) -> None:
         """Put the real selector back."""
@@ -138,12 +177,19 @@ class WatchingSelector:
     def attach(self, endpoint: Endpoint) -> None:
         """Answer for a memory stream, whose descriptor is none of the system's."""
         self._memory.endpoints[endpoint.fd] = endpoint
+        self._look_where_needed()
 
     def detach(self, endpoint: Endpoint) -> None:
         """The memory stream is closed."""
         self._memory.endpoints.pop(endpoint.fd, None)
         self._memory.watched.pop(endpoint.fd, None)
         self._memory.awake.pop(endpoint.fd, None)
+        self._look_where_needed()
+
+    def watch(self, fd: int, reader: asyncio.Handle | None, writer: asyncio.Handle | None) -> None:
+        """Run these when a memory stream can be read, and when it can be written to; None for what nobody wants."""
+        mask = (selectors.EVENT_READ if reader else 0) | (selectors.EVENT_WRITE if writer else 0)
+        self._memory.set(fd, mask, (reader, writer))
 
     def wake(self, endpoint: Endpoint) -> None:
         """Something about a memory stream has changed: look at it."""
@@ -164,17 +210,13 @@ class WatchingSelector:
             return self._memory.set(fileobj, events, data)
         return self._real.modify(fileobj, events, data)
 
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        """As a selector does."""
+    def _unregister(self, fileobj: Any) -> selectors.SelectorKey:
         if fileobj in self._memory.watched:
             self._memory.awake.pop(fileobj, None)
             return self._memory.watched.pop(fileobj)
-        key = self._real.unregister(fileobj)
-        self._foreign.discard(key.fd)
-        return key
+        return self._real.unregister(fileobj)
 
-    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
-        """As a selector does."""
+    def _get_key(self, fileobj: Any) -> selectors.SelectorKey:
         return self._memory.watched.get(fileobj) or self._real.get_key(fileobj)
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey] | None:
@@ -186,12 +228,18 @@ class WatchingSelector:
         """Is there a descriptor that leads elsewhere?"""
         return bool(self._foreign)
 
+    def wrap_select(self, around: Callable[..., Events] | None) -> None:
+        """Have ``around(select, timeout)`` called in place of ``select(timeout)``; None for nobody."""
+        self._around_select = around
+        self._look_where_needed()
+
     # Time that stays real
 
     def call_real(self, seconds: float, callback: Callable[[], None]) -> "_RealTimer":
         """Call ``callback`` after so many real seconds, whatever the loop's clock says."""
         timer = _RealTimer(time.monotonic() + seconds, callback)
         self._limits.append(timer)
+        self._look_where_needed()
         return timer
 
     # Waiting for rest
@@ -200,44 +248,50 @@ class WatchingSelector:
         """Return when the app is at rest, or ``unless`` is done."""
         waiter = Waiter(self._loop.create_future(), timeout, grace)
         self._waiters.append(waiter)
+        self._look_where_needed()
         if unless is not None:
             unless.add_done_callback(waiter.stop)
         try:
             await waiter.future
         finally:
             self._waiters.remove(waiter)
+            self._look_where_needed()
             if unless is not None:
                 unless.remove_done_callback(waiter.stop)
 
-    def select(self, timeout: float | None = None) -> Events:
-        """What asyncio calls once a turn; a ``timeout`` of zero means that callbacks or timers are ready."""
+    def _select(self, timeout: float | None = None) -> Events:
         if self._limits:
             self._call_due_limits()
-        deliveries = self.deliveries
+        deliveries = self._deliveries
         is_due = deliveries is not None and deliveries.pass_turn()
         awake = self._memory.awake
         if timeout is not None and timeout <= 0:
             self._quiet_since = None
             if self._waiters:
                 self._give_up_late_waiters()
-            return [*self._real.select(0), *self._memory_events()] if awake else self._real.select(0)
+            return [*self._glance(), *self._memory_events()] if awake else self._glance()
         if awake:
             events = self._memory_events()
             if events:
                 self._quiet_since = None
-                return [*self._real.select(0), *events]
+                return [*self._glance(), *events]
         if is_due:
             self._quiet_since = None
             return self._real.select(0)
-        if self._waiters or self.clock is not None or (deliveries is not None and deliveries.is_holding()):
+        if self._waiters or self._clock is not None or (deliveries is not None and deliveries.is_holding()):
             return self._select_at_rest(timeout)
         if self._limits:
             timeout = min(self._until_next_limit(), self._until_next_limit() if timeout is None else timeout)
         return self._real.select(timeout)
 
+    def _glance(self) -> Events:
+        """Between two callbacks, look at the descriptors; seldom, if what happens is in memory: a look takes longer."""
+        self._turn += 1
+        return [] if self._turn % _SELDOM and self._memory.endpoints else self._real.select(0)
+
     def _memory_events(self) -> Events:
         events = self._memory.events()
-        return self.deliveries.sort(events) if self.deliveries is not None and len(events) > 1 else events
+        return self._deliveries.sort(events) if self._deliveries is not None and len(events) > 1 else events
 
     def _select_at_rest(self, timeout: float | None) -> Events:
         """The loop would sleep: is the app at rest, and what happens then?"""
@@ -259,12 +313,12 @@ class WatchingSelector:
         patience = self._let_waiters_go(now, has_jobs)
         if patience is not None and patience <= 0:
             return []
-        if patience is None and self.clock is not None and not has_jobs:
+        if patience is None and self._clock is not None and not has_jobs:
             patience = self._let_time_pass(now, timeout)
             if patience <= 0:
                 return []
             timeout = None  # virtual seconds are nothing to sleep for
-        elif self.clock is not None:
+        elif self._clock is not None:
             timeout = None
         limits = [seconds for seconds in (patience, timeout, held_for) if seconds is not None]
         if self._limits:
@@ -275,12 +329,12 @@ class WatchingSelector:
 
     def _deliver_held(self, now: float, has_jobs: bool) -> float | None:
         """At rest: deliver something that was held back for it. Return how long to sleep first, None for nothing."""
-        if self.deliveries is None or not self.deliveries.is_holding():
+        if self._deliveries is None or not self._deliveries.is_holding():
             return None
         assert self._quiet_since is not None
         rest = self._quiet_since + _JOBS_PATIENCE - now if has_jobs else 0.0
         if rest <= 0:
-            self.deliveries.release()
+            self._deliveries.release()
         return rest
 
     def _let_waiters_go(self, now: float, has_jobs: bool) -> float | None:
@@ -301,19 +355,19 @@ class WatchingSelector:
 
     def _let_time_pass(self, now: float, timeout: float | None) -> float:
         """Under virtual time, at rest: let the clock jump. Return how long to sleep first, in real seconds."""
-        assert self.clock is not None
+        assert self._clock is not None
         assert self._quiet_since is not None
         if self._foreign:
             rest = max(self._quiet_since, self._foreign_seen) + self.grace - now
             if rest > 0:
                 return rest
-        if self.clock.rest(timeout):
+        if self._clock.rest(timeout):
             self._quiet_since = None
             return 0
         rest = self._quiet_since + _LATE - now
         if rest <= 0:
             self._quiet_since = None
-            self.clock.nothing_can_happen()
+            self._clock.nothing_can_happen()
         return rest
 
     def _note_foreign(self, events: Events) -> None:

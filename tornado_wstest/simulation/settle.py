@@ -39,7 +39,7 @@ class Settling:
         """Ports on loopback whose connections have both ends in this loop."""
         self.activity = 0
         """Counts what happened on our connections; how a loop without a selector is judged."""
-        self.default_waits: dict[asyncio.Future[Any], str] = {}
+        self.default_waits: dict[asyncio.Future[Any], Callable[[], str]] = {}
         """Waits of the test's that have no end of their own, under virtual time, and what each is for."""
         self.clock: Any = None
         """The clock, if time is virtual here; see `tornado_wstest.simulation.clock`."""
@@ -101,12 +101,16 @@ class Settling:
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
         """Set a timer of the toolkit's own, which is no sign of life of the app."""
-        handle = self.loop.call_later(seconds, callback)
+        return self.call_at(self.loop.time() + seconds, callback)
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """As `call_later`, at a time of the loop's."""
+        handle = self.loop.call_at(when, callback)
         self._own_timers[id(handle)] = handle
         return handle
 
     def cancel(self, handle: asyncio.TimerHandle) -> None:
-        """Cancel a timer that `call_later` set, or forget one that has fired."""
+        """Cancel a timer that `call_at` set, or forget one that has fired."""
         handle.cancel()
         self._own_timers.pop(id(handle), None)
 
