@@ -4,6 +4,7 @@ import json
 import pathlib
 import tempfile
 import unittest
+import unittest.mock
 
 from tornado_wstest.errors import UsageError
 from tornado_wstest.transcript import KINDS, Event, Transcript, mask_headers, mask_query
@@ -233,6 +234,45 @@ class LimitTest(TranscriptTestCase):
         self.talk("a-name-that-is-long", 1)
         self.talk("ann", 60)
         self.assertRegex(self.lines()[1], r"^   21\.000  ann --> ")
+
+
+class KeptTest(TranscriptTestCase):
+    """How much of the messages is kept."""
+
+    def setUp(self):
+        super().setUp()
+        self.enterContext(unittest.mock.patch("tornado_wstest.transcript._MAX_KEPT", 1000))
+
+    def test_old_messages_are_cut(self):
+        """Of what is older than so many characters the beginning is left; every event is."""
+        for number in range(20):
+            self.transcript.record("ann", "sent", f"{number:3} " + "x" * 96)
+            self.transcript.record("ann", "received", b"%3d " % number + b"y" * 96)
+        payloads = [event.payload for event in self.transcript]
+        self.assertEqual(len(payloads), 40)
+        self.assertEqual(payloads[0], "  0 " + "x" * 20 + " ... (100 characters)")
+        self.assertEqual(payloads[1], b"  0 " + b"y" * 20 + b" ... (100 bytes)")
+        self.assertTrue(all(len(payload) == 100 for payload in payloads[-7:]))
+
+    def test_short_messages_stay(self):
+        """What is hardly longer than its beginning and its length stays whole, and so does what is no message."""
+        self.transcript.mark("m" * 100)
+        for _ in range(60):
+            self.transcript.record("ann", "sent", "x" * 40)
+        self.assertEqual({event.payload for event in self.transcript}, {"m" * 100, "x" * 40})
+
+    def test_nothing_to_replay(self):
+        """A conversation that is not kept whole is no scenario; one after clear() is."""
+        self.transcript.record("ann", "connect", "/")
+        for _ in range(11):
+            self.transcript.record("ann", "sent", "x" * 100)
+        with self.assertRaisesRegex(
+            UsageError, r"the first \d+ of 12 events are not kept whole.*\nclear\(\) it before"
+        ):
+            self.transcript.as_scenario()
+        self.transcript.clear()
+        self.transcript.record("ann", "connect", "/")
+        self.assertIn('Scenario("/"', self.transcript.as_scenario())
 
 
 class SaveTest(TranscriptTestCase):

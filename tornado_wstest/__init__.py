@@ -28,7 +28,6 @@ from .faults import faults
 from .group import ClientGroup
 from .handshake import discard, discard_all, discard_until, exchange, sequence
 from .isolated import IsolatedWebSocketTestCase
-from .live import LiveServer, LiveServerTestCase
 from .matching import as_json, containing, field
 from .scenario import Scenario
 from .server import AppServer
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from .fuzzing.registry import register_message_strategy
     from .fuzzing.stateful import WebSocketStateMachine
     from .fuzzing.unit import WebSocketFuzzMixin
+    from .live import LiveServer, LiveServerTestCase
 
 __version__ = "0.1.0"
 
@@ -91,17 +91,19 @@ __all__ = [
 
 
 _LAZY = {
-    "WebSocketFuzzMixin": "unit",
-    "WebSocketStateMachine": "stateful",
-    "register_message_strategy": "registry",
+    "LiveServer": "live",
+    "LiveServerTestCase": "live",
+    "WebSocketFuzzMixin": "fuzzing.unit",
+    "WebSocketStateMachine": "fuzzing.stateful",
+    "register_message_strategy": "fuzzing.registry",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Load what needs Hypothesis when it is first touched."""
+    """Load what needs Hypothesis, or a thread, when it is first touched."""
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(importlib.import_module(f".fuzzing.{_LAZY[name]}", __name__), name)
+    found = getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
     globals()[name] = found
     return found
 

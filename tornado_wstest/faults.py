@@ -17,9 +17,10 @@ with each of them.
 """
 
 import dataclasses
+import functools
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import overload
 
 import tornado
@@ -116,11 +117,20 @@ class Catalogue(Sequence[Fault]):
 
         faults["unmasked text"]
         faults.opening["no key"].at("/chat")
+
+    :arg make: returns the faults; called when they are first asked for, because some are large
     """
 
-    def __init__(self, entries: Iterable[Fault]) -> None:
-        self._entries = tuple(entries)
-        self._by_name = {fault.name: fault for fault in self._entries}
+    def __init__(self, make: Callable[[], Iterable[Fault]]) -> None:
+        self._make = make
+
+    @functools.cached_property
+    def _entries(self) -> tuple[Fault, ...]:
+        return tuple(self._make())
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, Fault]:
+        return {fault.name: fault for fault in self._entries}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,7 +139,8 @@ class Catalogue(Sequence[Fault]):
 
     def at(self, path: str) -> "Catalogue":
         """Return these with ``path`` in the place of ``/``, where one asks for a path: for ``faults.opening``."""
-        return Catalogue(fault.at(path) if _PATH in fault.data else fault for fault in self._entries)
+        entries = [fault.at(path) if _PATH in fault.data else fault for fault in self._entries]
+        return Catalogue(lambda: entries)
 
     @overload
     def __getitem__(self, index: int | str) -> Fault: ...
@@ -137,7 +148,8 @@ class Catalogue(Sequence[Fault]):
     def __getitem__(self, index: slice) -> "Catalogue": ...
     def __getitem__(self, index: int | str | slice) -> "Fault | Catalogue":
         if isinstance(index, slice):
-            return Catalogue(self._entries[index])
+            entries = self._entries[index]
+            return Catalogue(lambda: entries)
         if isinstance(index, str):
             if index not in self._by_name:
                 raise UsageError(f"there is no fault {index!r} here: {nearest(index, self._by_name)}")
@@ -157,8 +169,13 @@ class Catalogue(Sequence[Fault]):
 class Faults(Catalogue):
     """The faults of an open connection, and two more catalogues: ``compressed`` and ``opening``."""
 
-    def __init__(self, entries: Iterable[Fault], compressed: Iterable[Fault], opening: Iterable[Fault]) -> None:
-        super().__init__(entries)
+    def __init__(
+        self,
+        make: Callable[[], Iterable[Fault]],
+        compressed: Callable[[], Iterable[Fault]],
+        opening: Callable[[], Iterable[Fault]],
+    ) -> None:
+        super().__init__(make)
         self.compressed: Catalogue = Catalogue(compressed)
         """For a connection on which permessage-deflate was agreed: ``ws_client(compression_options={})``, and
         a handler whose ``get_compression_options`` returns a dict."""
@@ -447,18 +464,16 @@ def _headers() -> Iterator[Fault]:
     yield fault("a null byte in a header", section, _ACCEPTED, {"X-Null": "a\0b"}, since_6_5=malformed)
 
 
-faults: Faults = Faults(
-    (
-        *_bits_and_opcodes(),
-        *_control_frames(),
-        *_lengths(),
-        *_masking(),
-        *_fragments(),
-        *_utf8(),
-        *_closing(),
-        *_other_protocols(),
-    ),
-    _compressed(),
-    _opening(),
-)
+def _all_open() -> Iterator[Fault]:
+    yield from _bits_and_opcodes()
+    yield from _control_frames()
+    yield from _lengths()
+    yield from _masking()
+    yield from _fragments()
+    yield from _utf8()
+    yield from _closing()
+    yield from _other_protocols()
+
+
+faults: Faults = Faults(_all_open, _compressed, _opening)
 """The catalogue."""

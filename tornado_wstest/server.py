@@ -85,6 +85,7 @@ class AppServer:
         self.memory: MemoryListener | None = None
         """Where connections over memory arrive."""
         self._transport = transport
+        self._by_key: dict[str, Served] = {}
         self._unclaimed: dict[str, Served] = {}
         self._options = dict(httpserver_options or {})
         self._transcript = transcript
@@ -337,8 +338,7 @@ class AppServer:
 
     def find(self, key: str) -> Served | None:
         """Return the connection whose opening handshake had this ``Sec-WebSocket-Key``."""
-        open_one = next((served for served in reversed(self.served) if served.key == key), None)
-        return open_one or self._unclaimed.pop(key, None)
+        return self._by_key.get(key) or self._unclaimed.pop(key, None)
 
     def at_the_other_end(self, stream: IOStream) -> Served | None:
         """Return what the server knows of a connection, by the addresses of its ends."""
@@ -391,7 +391,8 @@ class AppServer:
         served = current.get()
         if served is not None:
             for name in ("headers_received", "finish"):
-                setattr(delegate, name, functools.partial(_attach_after, served, delegate, getattr(delegate, name)))
+                method = getattr(delegate, name)
+                setattr(delegate, name, functools.partial(_attach_after, self._by_key, served, delegate, method))
         return delegate
 
     def _watch_http_end(self, server_conn: object) -> None:
@@ -403,6 +404,8 @@ class AppServer:
 
     def _forget(self, served: Served) -> None:
         self.served.pop(served, None)
+        if self._by_key.get(served.key) is served:
+            del self._by_key[served.key]
         if served.key and not served.client:
             # Its client may still come and ask: the connection ended while it was being opened.
             self._unclaimed[served.key] = served
@@ -441,7 +444,9 @@ def check_app(app: object, where: str) -> None:
         raise UsageError(f"{where} got {show(app)} as its app; it must be a tornado.web.Application{hint}")
 
 
-def _attach_after(served: Served, delegate: Any, method: Callable[..., Any], *args: Any) -> Any:
+def _attach_after(
+    by_key: dict[str, Served], served: Served, delegate: Any, method: Callable[..., Any], *args: Any
+) -> Any:
     """Call a delegate's method, then find the handler that it has made. It has run nothing yet."""
     try:
         result = method(*args)
@@ -454,6 +459,8 @@ def _attach_after(served: Served, delegate: Any, method: Callable[..., Any], *ar
     handler = _handler_of(delegate)
     if handler is not None and handler is not served.handler:
         served.attach(handler)
+        if served.key:
+            by_key[served.key] = served
     return result
 
 

@@ -117,6 +117,7 @@ class WebSocketTester:
         self._clients: list[WebSocketTestClient] = []
         self._connections: list[WebSocketClientConnection] = []
         self._raw: list[RawConnection] = []
+        self._by_name: dict[str, WebSocketTestClient | RawConnection] = {}
         self._http_client: SimpleAsyncHTTPClient | None = None
         self._surroundings: Surroundings | None = None
         self._started_at = 0.0
@@ -222,6 +223,7 @@ class WebSocketTester:
         self._clients.clear()
         self._connections.clear()
         self._raw.clear()
+        self._by_name.clear()
         return unsettled
 
     async def check(self) -> None:
@@ -601,8 +603,8 @@ class WebSocketTester:
             return f"{kind} {next(self._numbers)}"
         if not isinstance(name, str) or not name:
             raise UsageError(f"a client's name is a str, not {show(name)}")
-        others: list[WebSocketTestClient | RawConnection] = [*self._clients, *self._raw]
-        if any(other.name == name and not other.closed for other in others):
+        other = self._by_name.get(name)
+        if other is not None and not other.closed:
             raise UsageError(f"there is an open client named {name!r} already: names tell clients apart")
         return name
 
@@ -621,6 +623,7 @@ class WebSocketTester:
     async def _open(self, client: WebSocketTestClient, plan: Plan) -> WebSocketTestClient:
         __tracebackhide__ = True
         self._clients.append(client)
+        self._by_name[client.name] = client
         await client.open(plan)
         return client
 
@@ -636,6 +639,7 @@ class WebSocketTester:
         __tracebackhide__ = True
         raw = await open_raw(name, here, self.server)
         self._raw.append(raw)
+        self._by_name[name] = raw
         return raw
 
     async def _open_all(self, openings: list[Opening[WebSocketTestClient]]) -> ClientGroup:

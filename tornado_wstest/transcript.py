@@ -12,11 +12,8 @@ import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, overload
 
-from .diagram import page
 from .errors import UsageError
-from .portable import to_json
-from .recorded import as_scenario
-from .text import elide, is_library, one_line, show, show_error
+from .text import elide, is_library, one_line, plural, show, show_error
 
 __all__ = ["KINDS", "Event", "Transcript", "is_secret", "mask_headers", "mask_query"]
 
@@ -25,6 +22,10 @@ KINDS = ("connect", "reject", "sent", "received", "ping", "pong", "close", "erro
 _MAX_EVENTS = 40
 _MAX_NAME = 24
 _MAX_PAYLOAD = 100
+_MAX_KEPT = 10_000_000
+"""Characters and bytes of messages that a transcript keeps; of those that are older, the beginning is left."""
+_BEGINNING = 24
+_MESSAGES = ("sent", "received")
 
 _SECRET = re.compile(r"auth|cookie|credential|jwt|key|passw|pwd|secret|session|sig|token|xsrf", re.IGNORECASE)
 _ARROWS = {"connect": "-->", "sent": "-->", "received": "<--", "reject": "<--"}
@@ -64,6 +65,9 @@ class Transcript(Sequence[Event]):
 
         sent = [event.payload for event in self.transcript if event.kind == "sent"]
         self.transcript.mark("everyone is in the room")
+
+    Every event is kept, and of the messages the last ten million characters: of older ones, the payload is the
+    beginning and how long it was, so that a test which sends for hours does not fill the memory.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -71,12 +75,28 @@ class Transcript(Sequence[Event]):
         self._events: list[Event] = []
         self._rests: set[int] = set()
         """After how many events the app is known to have settled."""
+        self._kept = 0
+        self._cut = 0
+        """How many events, from the first on, have been looked through for payloads to cut."""
 
     def record(self, client: str, kind: str, payload: Any = None, *, outgoing: bool = False) -> Event:
         """Append an event that happens now, and return it."""
         event = _new_event(_Outgoing if outgoing else Event, (self._now(), client, kind, payload))
         self._events.append(event)
+        if kind in _MESSAGES and isinstance(payload, (str, bytes)):
+            self._kept += len(payload)
+            if self._kept > _MAX_KEPT:
+                self._cut_oldest()
         return event
+
+    def _cut_oldest(self) -> None:
+        """Make room for as many messages again as a quarter of those that are kept."""
+        while self._kept > _MAX_KEPT * 3 // 4 and self._cut < len(self._events):
+            event = self._events[self._cut]
+            if event.kind in _MESSAGES and isinstance(event.payload, (str, bytes)):
+                self._kept -= len(event.payload)
+                self._events[self._cut] = event._replace(payload=_beginning(event.payload))
+            self._cut += 1
 
     def rename(self, event: Event, client: str) -> Event:
         """Say whose event it was, which was not known when it was recorded."""
@@ -101,6 +121,7 @@ class Transcript(Sequence[Event]):
         """Forget what has happened until now."""
         self._events.clear()
         self._rests.clear()
+        self._kept = self._cut = 0
 
     def as_scenario(self) -> str:
         """Return Python code that plays this conversation again: a `Scenario` for each connection.
@@ -122,8 +143,16 @@ class Transcript(Sequence[Event]):
         in), subprotocols, pauses (``wait``), and the messages of plain connections. Query and headers that all
         clients share (`get_ws_options`) stand in the code, too, and would be sent twice.
 
-        Raises `UsageError` if there is no connection to replay.
+        Raises `UsageError` if there is no connection to replay, and if messages were too many to be kept whole.
         """
+        if self._cut:
+            raise UsageError(
+                f"the messages among the first {self._cut} of {plural(len(self._events), 'event')} are not kept whole:"
+                f" a transcript keeps the last {_MAX_KEPT:,} characters\n"
+                "clear() it before the conversation that is to be replayed"
+            )
+        from .recorded import as_scenario  # seldom asked for
+
         return as_scenario(self._events, lambda event: isinstance(event, _Outgoing), self._rests, time.time())
 
     def save(self, path: str | os.PathLike[str], *, title: str = "") -> None:
@@ -145,6 +174,9 @@ class Transcript(Sequence[Event]):
 
         Raises `UsageError` for another ending, and where the folder does not exist.
         """
+        from .diagram import page
+        from .portable import to_json
+
         writers: dict[str, Callable[[], str]] = {
             ".html": lambda: page(self._events, _sender, _payload_text, title=title),
             ".htm": lambda: page(self._events, _sender, _payload_text, title=title),
@@ -195,6 +227,15 @@ class Transcript(Sequence[Event]):
         for event in chosen:
             lines.append("   ..." if event is None else _line(event, width, id(event) in marked, limit))
         return "\n".join(lines)
+
+
+def _beginning(payload: str | bytes) -> str | bytes:
+    """Return what is left of an old message: a short one whole, of a long one its beginning and its length."""
+    if len(payload) <= 2 * _BEGINNING:
+        return payload
+    if isinstance(payload, str):
+        return f"{payload[:_BEGINNING]} ... ({len(payload)} characters)"
+    return payload[:_BEGINNING] + f" ... ({len(payload)} bytes)".encode()
 
 
 def is_secret(name: str) -> bool:

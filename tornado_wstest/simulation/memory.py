@@ -38,9 +38,6 @@ __all__ = ["Attach", "Carrier", "Endpoint", "MemoryListener", "MemoryStream", "M
 BUFFER_SIZE = 64 * 1024
 """Bytes that each direction of a connection holds, by default."""
 
-_CHUNK_SIZE = 8 * 1024
-"""Bytes of one read: Tornado fills as many with zeros before each, and 64 KiB by default."""
-
 END = None
 """What is carried, besides bytes: the end of a direction (FIN or RST). No byte follows it; a second one may."""
 
@@ -88,15 +85,20 @@ class Endpoint:
         """Are both ends closed?"""
         return self._is_closed and self.peer._is_closed
 
-    def ready(self) -> int:
+    def ready(self, events: int) -> int:
         mask = 0
-        if self._arrived or self._has_ended or self._was_reset:
+        if events & selectors.EVENT_READ and (self._arrived or self._has_ended or self._was_reset):
             mask |= selectors.EVENT_READ
-        if self._was_reset or self.peer._has_room():
+        if events & selectors.EVENT_WRITE and (self._was_reset or self.peer._has_room()):
             mask |= selectors.EVENT_WRITE
         return mask
 
-    def send(self, data: memoryview) -> int:
+    def takes(self, count: int) -> bool:
+        """Has the other end room for so many bytes at once?"""
+        peer = self.peer
+        return not self._was_reset and 0 < count <= peer._size - peer.under_way - len(peer._arrived)
+
+    def send(self, data: bytes | memoryview) -> int:
         """Hand over as many bytes as the other end has room for."""
         if self._was_reset:
             raise BrokenPipeError(errno.EPIPE, "the other end is closed")
@@ -152,12 +154,12 @@ class Endpoint:
     def receive_into(self, buffer: bytearray | memoryview) -> int | None:
         """Take what has arrived; 0 at the end, None if there is nothing yet."""
         if self._arrived:
-            count = min(len(buffer), len(self._arrived))
+            held = len(self._arrived)
+            count = min(len(buffer), held)
             buffer[:count] = self._arrived[:count]
-            had_room = self._has_room()
             del self._arrived[:count]
-            if not had_room:
-                self.peer._selector.wake(self.peer)
+            if held + self.under_way >= self._size:
+                self.peer._selector.wake(self.peer)  # there was no room, and is some now
             return count
         if self._was_reset:
             raise ConnectionResetError(errno.ECONNRESET, "the connection was reset")
@@ -206,7 +208,7 @@ class _LoopOfStream:
     """What a memory stream takes for its `IOLoop`.
 
     Streams begin and end to listen several times a message. What concerns the descriptor goes straight to the
-    selector, in place of the long way through the readers and writers of `IOLoop` and asyncio; all else to the `IOLoop`.
+    selector, and not through the readers and writers of `IOLoop` and asyncio; all else goes to the `IOLoop`.
     """
 
     READ, WRITE, ERROR = IOLoop.READ, IOLoop.WRITE, IOLoop.ERROR
@@ -254,10 +256,19 @@ class MemoryStream(BaseIOStream):
     """One end of a connection over memory."""
 
     def __init__(self, endpoint: Endpoint, **options: Any) -> None:
-        super().__init__(read_chunk_size=_CHUNK_SIZE, **options)
-        self.socket: _Socket | None = _Socket(endpoint)
         self._endpoint = endpoint
+        super().__init__(**options)
+        self.socket: _Socket | None = _Socket(endpoint)
         self.io_loop: Any = _LoopOfStream(self.io_loop, endpoint._selector)
+
+    @property
+    def read_chunk_size(self) -> int:
+        """How many bytes to read at once: Tornado fills as many with zeros before, so no more than there are."""
+        return min(len(self._endpoint._arrived), self._most_at_once) or 1
+
+    @read_chunk_size.setter
+    def read_chunk_size(self, size: int) -> None:
+        self._most_at_once = size
 
     def pause(self, is_paused: bool) -> None:
         """Listen no more to what arrives, whatever Tornado believes; or listen again."""
@@ -266,6 +277,16 @@ class MemoryStream(BaseIOStream):
     def fileno(self) -> int:
         """The number by which the loop knows the stream; no descriptor of the system's."""
         return self._endpoint.fd
+
+    def write(self, data: "bytes | memoryview") -> "asyncio.Future[None]":
+        """As every stream. What the other end has room for is there at once, and is in no buffer of Tornado's."""
+        if self.closed() or self.writing() or isinstance(data, memoryview) or not self._endpoint.takes(len(data)):
+            return super().write(data)
+        self._endpoint.send(data)
+        self._maybe_add_error_listener()
+        written: asyncio.Future[None] = asyncio.Future()
+        written.set_result(None)
+        return written
 
     def close_fd(self) -> None:
         """Close this end."""

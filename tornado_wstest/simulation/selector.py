@@ -50,8 +50,8 @@ class Endpoint(Protocol):
 
     fd: int
 
-    def ready(self) -> int:
-        """Return which of `selectors.EVENT_READ` and `selectors.EVENT_WRITE` would not block."""
+    def ready(self, events: int) -> int:
+        """Return which of ``events`` (`selectors.EVENT_READ`, `selectors.EVENT_WRITE`) would not block."""
         ...
 
 
@@ -449,7 +449,7 @@ class _MemoryKeys(Mapping[Any, selectors.SelectorKey]):
         events: Events = []
         for fd in list(self.awake):
             key = self.watched[fd]
-            mask = key.events & self.endpoints[fd].ready()
+            mask = self.endpoints[fd].ready(key.events)
             if mask:
                 events.append((key, mask))
             else:
