@@ -14,6 +14,7 @@ from tornado_wstest import (
     UnexpectedMessage,
     UsageError,
     WebSocketTestCase,
+    WebSocketTester,
     as_json,
     containing,
     discard,
@@ -154,7 +155,41 @@ class ReceiveTest(ClientTestCase):
         await client.send("a")
         await waiting
         timers = [handle for handle in asyncio.get_running_loop()._scheduled if not handle.cancelled()]
-        self.assertEqual([handle for handle in timers if "expire" in repr(handle)], [])
+        self.assertEqual([handle for handle in timers if "_ring" in repr(handle)], [])
+
+    async def test_each_wait_has_its_whole_time(self):
+        """A wait that begins late in the time of another one, which was over at once, is as long."""
+        client = await self.ws_client(timeout=0.1)
+        await client.send("a")
+        await client.receive()
+        await asyncio.sleep(0.06)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        with self.assertRaises(MessageTimeout):
+            await client.receive()
+        self.assertGreaterEqual(loop.time() - started, 0.0999)
+
+    async def test_the_shortest_of_waits_ends_first(self):
+        """Each of several waits ends in its own time, whichever began first."""
+        client = await self.ws_client()
+        ended = []
+
+        async def wait(seconds):
+            with self.assertRaises(MessageTimeout):
+                await client.receive("never", timeout=seconds)
+            ended.append(seconds)
+
+        await asyncio.gather(wait(0.06), wait(0.02), wait(0.04))
+        self.assertEqual(ended, [0.02, 0.04, 0.06])
+
+    async def test_a_client_that_is_over_leaves_no_timer(self):
+        """What was set for the usual time-out is taken back with the client."""
+        async with WebSocketTester(make_app()) as wstest:
+            client = await wstest.client()
+            await client.send("a")
+            await client.receive()
+        timers = [handle for handle in asyncio.get_running_loop()._scheduled if not handle.cancelled()]
+        self.assertEqual([handle for handle in timers if "_ring" in repr(handle)], [])
 
     async def test_a_cancelled_wait_loses_nothing(self):
         """A message that comes as the wait for it is cancelled stays."""

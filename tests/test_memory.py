@@ -304,6 +304,30 @@ class NoDescriptorTest(unittest.TestCase):
                 self.assertEqual(await client.receive_all(), [str(number)])
 
 
+class BusyTest(WebSocketTestCase):
+    """While memory is busy, what the system has is not forgotten."""
+
+    ws_transport = "memory"
+
+    def get_app(self):
+        return make_app()
+
+    async def test_a_pipe_is_heard_meanwhile(self):
+        """A descriptor that is ready is reported within some turns of the loop, though messages never cease."""
+        read, write = os.pipe()
+        self.addCleanup(os.close, read)
+        self.addCleanup(os.close, write)
+        loop, heard = asyncio.get_running_loop(), asyncio.Event()
+        client = await self.ws_client()
+        loop.add_reader(read, heard.set)
+        os.write(write, b"x")
+        for _ in range(20):
+            await client.send("foo")
+            await client.receive()
+        loop.remove_reader(read)
+        self.assertTrue(heard.is_set())
+
+
 class RefusedTest(unittest.TestCase):
     """What there is not."""
 
