@@ -28,7 +28,7 @@ BOUNDS = (
     Bound("connection", "memory", "Channels", 1.3),
     Bound("round_trip", "TCP", "by hand", 1.05),
     Bound("round_trip", "TCP", "Channels", 0.70),
-    Bound("round_trip", "memory", "by hand", 0.60),
+    Bound("round_trip", "memory", "by hand", 0.70),
     Bound("round_trip", "memory", "Channels", 0.40),
     Bound("nothing", "TCP", "Channels", 0.0005),
     Bound("nothing", "memory", "Channels", 0.0003),

@@ -14,7 +14,8 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, 
 from contextlib import AsyncExitStack
 from typing import Any, NoReturn, TypeVar
 
-from tornado.testing import AsyncHTTPTestCase, AsyncTestCase, gen_test, get_async_test_timeout
+from tornado.testing import AsyncHTTPTestCase, AsyncTestCase, get_async_test_timeout
+from tornado.util import TimeoutError as LimitError
 
 from .errors import UsageError, WSTestFailure
 from .handshake import Handshake, check_handshake
@@ -255,13 +256,15 @@ def wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
     is_async = inspect.iscoroutinefunction(method) and not hasattr(method, "hypothesis")
     if is_async and isinstance(case, unittest.IsolatedAsyncioTestCase):
         return types.MethodType(limited(case, _checked(method)), case)
-    runnable = gen_test(_unbound(method)) if is_async else None
+    runnable = _checked(method) if is_async else None
 
     @functools.wraps(method)
     def test(_: Any, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         try:
-            result = runnable(case, *args, **kwargs) if runnable is not None else method(*args, **kwargs)
+            if runnable is not None:
+                return _run_test(case, functools.partial(runnable, case, *args, **kwargs))
+            result = method(*args, **kwargs)
             if inspect.iscoroutine(result) or isinstance(result, Generator):
                 result.close()
                 raise UsageError(f"{method.__name__} is a generator: decorate it with tornado.testing.gen_test")
@@ -282,6 +285,25 @@ def wrap_test(case: Any, method: Callable[..., Any]) -> Callable[..., Any]:
 
     # A method, as it was: unittest takes a function on an instance for a static method, and calls it.
     return types.MethodType(test, case)
+
+
+def _run_test(case: Any, test: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run an async test as `gen_test` does."""
+    __tracebackhide__ = True
+    limit, seconds = limit_of(case), get_async_test_timeout()
+    loop: asyncio.AbstractEventLoop = case.io_loop.asyncio_loop
+    case._test_generator = test()
+    task: asyncio.Task[T] = loop.create_task(case._test_generator)
+    timer = limit.set(seconds, task.cancel)
+    try:
+        return _run_to_its_end(loop, task)
+    except asyncio.CancelledError:
+        if limit.report is None or limit.error is not None:
+            raise
+        raise LimitError(f"Operation timed out after {seconds} seconds") from None
+    finally:
+        timer.cancel()
+        case._test_generator = None
 
 
 def _checked(method: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
@@ -368,14 +390,6 @@ def explain_and_raise(case: Any, error: BaseException) -> NoReturn:
     """Raise ``error`` in place of what ended the test."""
     explain(case, error)
     raise error from None
-
-
-def _unbound(method: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(method)
-    async def unbound(case: Any, *args: Any, **kwargs: Any) -> Any:
-        return await method(*args, **kwargs)
-
-    return unbound
 
 
 def run_example(case: Any, function: Callable[[], Any]) -> Any:

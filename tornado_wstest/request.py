@@ -104,6 +104,8 @@ def build_request(
     :arg callbacks: may there be an ``on_message_callback``?
     :arg also: what the caller takes besides: an option that is unknown may be one of these, misspelt
     """
+    if not common and not call:
+        return HandshakeRequest(path, HTTPHeaders(), {}, None)  # as most are
     for options in (common, call):
         _check_options(options, callbacks, also)
     query = [*check_pairs("query", common.get("query")), *check_pairs("query", call.get("query"))]

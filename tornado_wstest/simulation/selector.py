@@ -114,6 +114,7 @@ class WatchingSelector:
         """Real seconds of grace before the clock moves."""
         self.select: Callable[[float | None], Events]
         """What asyncio calls once a turn; a timeout of zero means that callbacks or timers are ready."""
+        self.get_map: Callable[[], Mapping[Any, selectors.SelectorKey] | None]
         self.get_key: Callable[[Any], selectors.SelectorKey]
         self.unregister: Callable[[Any], selectors.SelectorKey]
         self._around_select: Callable[..., Events] | None = None
@@ -139,6 +140,7 @@ class WatchingSelector:
         is_watching = bool(self._waiters or self._limits or self._clock is not None or self._deliveries is not None)
         select = self._select if is_watching or has_memory else self._real.select
         self.select = select if self._around_select is None else functools.partial(self._around_select, select)
+        self.get_map = self._get_map if has_memory else self._real.get_map
         self.get_key = self._get_key if has_memory else self._real.get_key
         self.unregister = self._unregister if has_memory else self._real.unregister
 
@@ -219,8 +221,7 @@ class WatchingSelector:
     def _get_key(self, fileobj: Any) -> selectors.SelectorKey:
         return self._memory.watched.get(fileobj) or self._real.get_key(fileobj)
 
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey] | None:
-        """As a selector does."""
+    def _get_map(self) -> Mapping[Any, selectors.SelectorKey] | None:
         return self._memory
 
     @property
