@@ -29,7 +29,7 @@ class TestLimit:
         self.io_loop = io_loop
         self._loop: asyncio.AbstractEventLoop = io_loop.asyncio_loop
         self._test = test
-        self._strikes: dict[Callable[[], None], Any] = {}
+        self._strikes: dict[_Strike, None] = {}
         self._add_timeout = io_loop.add_timeout
         io_loop.add_timeout = self._watch_add_timeout
 
@@ -39,31 +39,29 @@ class TestLimit:
 
     def set(self, seconds: float, callback: Callable[[], Any]) -> Any:
         """Call ``callback`` after so many real seconds; return a handle that can be cancelled."""
-
-        def test_limit() -> None:
-            if self._strikes.pop(test_limit, None) is None:
-                return  # it was taken back after a clock had turned it into a real one
-            self.report = self._describe()
-            callback()
-
+        strike = _Strike(self, callback)
         settling = Settling.existing(self._loop)
         if settling is not None and settling.clock is not None:
-            handle: Any = settling.clock.call_real(seconds, test_limit)
+            strike.handle = settling.clock.call_real(seconds, strike.fall)
         else:
-            handle = self._loop.call_later(seconds, test_limit)
-        self._strikes[test_limit] = handle
-        return _Handle(self, test_limit, handle)
+            strike.handle = self._loop.call_later(seconds, strike.fall)
+        self._strikes[strike] = None
+        return strike
 
     def strike(self, error: BaseException) -> None:
         """End the test now, because of ``error``."""
         self.error = error
-        for strike, handle in list(self._strikes.items()):
-            handle.cancel()
-            self._loop.call_soon(strike)
+        for strike in list(self._strikes):
+            strike.handle.cancel()
+            self._loop.call_soon(strike.fall)
 
-    def forget(self, strike: Callable[[], None]) -> None:
-        """The limit was taken back."""
-        self._strikes.pop(strike, None)
+    def forget(self, strike: "_Strike") -> bool:
+        """The limit has come, or was taken back; return whether it was still to come."""
+        return self._strikes.pop(strike, strike) is None
+
+    def note(self) -> None:
+        """The limit has come: note where the test waits."""
+        self.report = self._describe()
 
     def _watch_add_timeout(self, deadline: Any, callback: Any, *args: Any, **kwargs: Any) -> Any:
         """Stands for `IOLoop.add_timeout`."""
@@ -87,14 +85,21 @@ class TestLimit:
         return "\n".join(lines)
 
 
-class _Handle:
-    """What `IOLoop.remove_timeout` cancels."""
+class _Strike:
+    """What happens when a limit comes, and what `IOLoop.remove_timeout` cancels."""
 
-    def __init__(self, limit: TestLimit, strike: Callable[[], None], handle: Any) -> None:
+    def __init__(self, limit: TestLimit, callback: Callable[[], Any]) -> None:
+        self.handle: Any = None
         self._limit = limit
-        self._strike = strike
-        self._handle = handle
+        self._callback = callback
+
+    def fall(self) -> None:
+        """The limit has come."""
+        if self._limit.forget(self):  # else it was taken back after a clock had turned it into a real one
+            self._limit.note()
+            self._callback()
 
     def cancel(self) -> None:
-        self._limit.forget(self._strike)
-        self._handle.cancel()
+        """Take it back."""
+        self._limit.forget(self)
+        self.handle.cancel()

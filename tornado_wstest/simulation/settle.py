@@ -150,7 +150,7 @@ _LEAST_GRACE = 0.02
 _LIMITS = (
     "IOLoop.run_sync.<locals>.timeout_callback",
     "AsyncTestCase.wait.<locals>.timeout_func",
-    "TestLimit.set.<locals>.test_limit",
+    "_Strike.fall",
 )
 
 _settlings: dict[asyncio.AbstractEventLoop, Settling] = {}
