@@ -5,6 +5,7 @@ arguments, folder, environment and end.
 """
 
 import atexit
+import contextlib
 import dataclasses
 import functools
 import gc
@@ -118,7 +119,8 @@ def _become(job):
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
     for one in LOADED:
-        importlib.import_module(one)
+        with contextlib.suppress(ImportError):  # what is not here is not needed, or missed where it is
+            importlib.import_module(one)
     gc.freeze()
     warnings.filterwarnings("ignore", ".* found in sys.modules", RuntimeWarning)  # what is run has been loaded
     _become(_next_job())

@@ -283,7 +283,7 @@ class AsyncioTest(FixtureTest):
                 assert not {"tornado_wstest.pytest_call", "tornado_wstest.fuzzing.report"} & {*sys.modules}
             """,
         )
-        self.assertEqual(self.auto(), 0, self.text)
+        self.assertEqual(self.auto(fresh=True), 0, self.text)
 
 
 @needs_asyncio
