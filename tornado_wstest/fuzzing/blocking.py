@@ -19,9 +19,12 @@ from typing import Any
 
 from ..text import is_library
 
-__all__ = ["BlockWatch", "StillBlocked"]
+__all__ = ["ALMOST", "BlockWatch", "StillBlocked"]
 
-_TICK = 0.1  # real seconds between two looks
+ALMOST = 0.8
+"""The share of a time for which a loop must stand still to be blocked once more: machines are noisy."""
+
+_TICK = 0.05  # real seconds between two looks
 _FORCE = 0.5
 _ASYNCIO = os.path.dirname(asyncio.__file__) + os.sep
 
@@ -92,7 +95,7 @@ class BlockWatch:
         if self._busy_since is None:
             return
         seconds = time.monotonic() - self._busy_since
-        if seconds <= self._limit or not (place := _place(frame)):
+        if seconds <= ALMOST * self._limit or not (place := _place(frame)):
             return
         if seconds > self.longest:
             self.longest, self.place = seconds, place

@@ -31,6 +31,7 @@ from hypothesis.errors import HypothesisException, HypothesisWarning
 from ..errors import UsageError
 from ..faults import faults
 from ..text import plural
+from .blocking import ALMOST
 from .case import Case, Visit
 from .checks import Problem, chosen_checks, first_problem, needs_bystander
 from .observation import Observation
@@ -54,8 +55,6 @@ _SHRINKING = 0.1
 """The share of the time in which a round may go on after its first failure."""
 _IN_VAIN = 40
 """How many conversations in a row may bring nothing new and nothing smaller, before a round that has failed ends."""
-_ALMOST = 0.8
-"""For which share of the time that it stood still at first a loop must stand still to be blocked again."""
 _LONG = ("a" * 40, "1" * 40, "a" * 20_000)
 _OFTEN = 0.25
 """The share of conversations that the server ends early, from which on messages are tried one by one, too."""
@@ -267,7 +266,7 @@ class _Run:
         problem = first_problem(seen, self._checks, self._settings)
         if problem is not None and problem.code == "blocked-loop":
             longest = self._blocked.setdefault(problem.key, seen.blocked)
-            return problem if seen.blocked >= _ALMOST * longest else None
+            return problem if seen.blocked >= ALMOST * longest else None
         return problem
 
     def _count(self, seen: Observation) -> None:
@@ -455,10 +454,15 @@ class _Run:
             self._told.add(key)
             problem, seen = self._smallest(*first) if confirm else first
             again = [self._stage.play(seen.case) for _ in range(_REPLAYS if confirm else 0)]
-            problems = [first_problem(one, self._checks, self._settings) for one in again]
-            is_flaky = not all(one is not None and one.code == problem.code for one in problems)
+            is_flaky = not all(self._shows_again(problem, one) for one in again)
             self._keep(seen.case)
             yield Finding(self._route, problem, seen, self._seed, is_flaky=is_flaky)
+
+    def _shows_again(self, problem: Problem, seen: Observation) -> bool:
+        if problem.code == "blocked-loop":
+            return seen.blocked >= ALMOST * self._settings.blocked
+        found = first_problem(seen, self._checks, self._settings)
+        return found is not None and found.code == problem.code
 
     def _smallest(self, problem: Problem, seen: Observation) -> tuple[Problem, Observation]:
         """Leave out what does not matter, as far as there is time."""
