@@ -51,6 +51,12 @@ class SmallestTest(unittest.TestCase):
         found, tried = smallest_with(lambda case: bool(case.messages), Visit("/", (b"xyz" * 99,)))
         self.assertEqual((found, tried), ((Visit("/", (b"",)),), 3))  # without it, an empty one, without that
 
+    def test_messages_that_stay_as_long(self):
+        """Where it is asked for, messages become fewer, and none shorter."""
+        visit = Visit("/", ("xyz", "abc"))
+        found = smallest(Case((visit,)), lambda case: any("a" in one for one in case.messages), shorten=False)
+        self.assertEqual(found, Case((Visit("/", ("abc",)),)))
+
     def test_query(self):
         """Arguments of the query go one by one."""
         found, _ = smallest_with(lambda case: "b=2" in case.visits[0].path, Visit("/p?a=1&b=2&c=3"))

@@ -200,6 +200,7 @@ class _Run:
             try:
                 self._probe_greeting()
                 self._play_known()
+                self._probe_lengths()
                 yield from self._new_findings()
                 for number, share in enumerate(_ROUNDS):
                     self._play_round(number, max(1, round(self._settings.examples * share)))
@@ -312,7 +313,8 @@ class _Run:
             problem = self._play(case)
             if problem is None:
                 self._harmless.add(case)
-            elif problem.key not in told:
+            elif problem.key not in told and problem.code != "blocked-loop":
+                # (What blocks for longer than it may is not made to block for just too long.)
                 failed_at = failed_at or time.monotonic()
                 raise _failure_of(problem.key)
 
@@ -339,8 +341,7 @@ class _Run:
         return too_long or self._totals["sequences"] - self._improved_at > _IN_VAIN
 
     def _cases(self) -> st.SearchStrategy[Case]:
-        settings = self._settings
-        offered = settings.subprotocols or ((self._subprotocol,) if self._subprotocol else ())
+        settings, offered = self._settings, self._offered()
         drawn = cases(
             self._route,
             self._vocabulary,
@@ -372,6 +373,9 @@ class _Run:
             return Case(tuple(map(visit, visits)))
 
         return case()
+
+    def _offered(self) -> tuple[str, ...]:
+        return self._settings.subprotocols or ((self._subprotocol,) if self._subprotocol else ())
 
     # What was found before
 
@@ -425,17 +429,16 @@ class _Run:
             size = (_LARGE if limit >= _NO_LIMIT else max(limit, _LARGE)) + 1
             visit = self._with_limit.case.visits[-1]
             self._play(Case((dataclasses.replace(visit, messages=(), ping=b"", ending=1000, declared_size=size),)))
-        if "blocked-loop" in codes:
-            self._probe_lengths()
         if "faults" in codes:
             self._probe_faults()
 
     def _probe_lengths(self) -> None:
         """Send long texts of one letter: what tries all ways to cut them, or all pairs, takes its time now."""
-        known = self._talkative or Visit(self._route.example_path or "/")
+        if all(check.code != "blocked-loop" for check in self._checks):
+            return
         for text in _LONG:
             short = text[: self._settings.max_message_size]
-            self._play(Case((dataclasses.replace(known, messages=(short,), ending=1000),)))
+            self._play(Case((Visit(self._route.example_path or "/", (short,), subprotocols=self._offered()),)))
 
     def _probe_faults(self) -> None:
         """Violate the protocol in every way, each time after a conversation that the app has taken part in."""
@@ -450,10 +453,16 @@ class _Run:
     def _new_findings(self, *, confirm: bool = True) -> Iterator[Finding]:
         """Replay what was found since the last call, and yield it."""
         found, self._best = self._best, {}
-        for key, first in found.items():
+        while found:
+            key, first = next(iter(found.items()))
+            try:
+                problem, seen = self._smallest(*first) if confirm else first
+                again = [self._stage.play(seen.case) for _ in range(_REPLAYS if confirm else 0)]
+            except KeyboardInterrupt:
+                self._best = found  # to be told as they are
+                raise
+            del found[key]
             self._told.add(key)
-            problem, seen = self._smallest(*first) if confirm else first
-            again = [self._stage.play(seen.case) for _ in range(_REPLAYS if confirm else 0)]
             is_flaky = not all(self._shows_again(problem, one) for one in again)
             self._keep(seen.case)
             yield Finding(self._route, problem, seen, self._seed, is_flaky=is_flaky)
@@ -479,7 +488,7 @@ class _Run:
             found = its_problem, again
             return True
 
-        smallest(seen.case, shows_it)
+        smallest(seen.case, shows_it, shorten=problem.code != "blocked-loop")
         return found
 
 

@@ -13,34 +13,37 @@ from .case import Case, Visit
 __all__ = ["smallest"]
 
 
-def smallest(case: Case, shows_it: Callable[[Case], bool]) -> Case:
-    """Leave out of ``case`` whatever can be left out so that ``shows_it`` is still true, one thing after the other."""
+def smallest(case: Case, shows_it: Callable[[Case], bool], *, shorten: bool = True) -> Case:
+    """Leave out of ``case`` whatever can be left out so that ``shows_it`` is still true, one thing after the other.
+
+    :arg shorten: may messages become shorter, and not only fewer?
+    """
     while True:
-        found = next((smaller for smaller in _smaller(case) if shows_it(smaller)), None)
+        found = next((smaller for smaller in _smaller(case, shorten) if shows_it(smaller)), None)
         if found is None:
             return case
         case = found
 
 
-def _smaller(case: Case) -> Iterator[Case]:
+def _smaller(case: Case, shorten: bool) -> Iterator[Case]:
     """Yield cases that lack something, those that lack most first."""
     visits = case.visits
     if len(visits) > 1:
         for index in range(len(visits)):
             yield Case(visits[:index] + visits[index + 1 :])
     for index, visit in enumerate(visits):
-        for smaller in _smaller_visits(visit):
+        for smaller in _smaller_visits(visit, shorten):
             yield Case((*visits[:index], smaller, *visits[index + 1 :]))
 
 
-def _smaller_visits(visit: Visit) -> Iterator[Visit]:
+def _smaller_visits(visit: Visit, shorten: bool) -> Iterator[Visit]:
     simplest = Visit(visit.path)
     size = len(visit.messages)
     while size:
         for start in range(0, len(visit.messages), size):
             yield dataclasses.replace(visit, messages=visit.messages[:start] + visit.messages[start + size :])
         size //= 2
-    for index, message in enumerate(visit.messages):
+    for index, message in enumerate(visit.messages if shorten else ()):
         for shorter in _shorter(message):
             yield dataclasses.replace(visit, messages=(*visit.messages[:index], shorter, *visit.messages[index + 1 :]))
     path, _, query = visit.path.partition("?")
