@@ -103,10 +103,11 @@ class Slow(WebSocketHandler):
 
 
 class Thorough(WebSocketHandler):
-    """Takes its time for each character."""
+    """Takes its time for each character, but for texts of one."""
 
     def on_message(self, message):
-        time.sleep(min(len(message), 1000) / 5000)
+        if len(set(message)) > 1:
+            time.sleep(min(len(message), 1000) / 5000)
 
 
 class Deaf(WebSocketHandler):
@@ -159,10 +160,12 @@ class FindingTest(EngineTestCase):
     def test_blocked_loop_is_not_made_shorter(self):
         """A loop that is blocked by what is long is told with a length that surely blocks it, not with the least."""
         played = []
-        (finding,), _ = self.fuzz(Thorough, played.append, blocked=0.03, examples=10, time_budget=4)
-        first = next(each.seen.blocked for each in played if each.problem is not None)
+        (finding,), finished = self.fuzz(Thorough, played.append, blocked=0.03, examples=20)
+        drawn = {message for each in played for message in each.seen.case.messages if len(message) >= 150}
         self.assertFalse(finding.is_flaky)
-        self.assertGreaterEqual(finding.seen.blocked, 0.8 * first)
+        self.assertLessEqual({message for message in finding.case.messages if len(message) >= 150}, drawn)
+        self.assertEqual([len(message) < 150 for message in finding.case.messages], [False])
+        self.assertLess(finished.sequences, 40)  # 20, and what is played once: nothing was played to make it shorter
 
     def test_long_texts_of_one_letter(self):
         """Each route gets some, whatever is drawn."""

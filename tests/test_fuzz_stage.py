@@ -1,6 +1,7 @@
 """Cases played to real apps, and what the checks make of what was seen."""
 
 import asyncio
+import gc
 import logging
 import sys
 import time
@@ -493,6 +494,22 @@ class PlayTest(StageTestCase):
         for wrong in ("abc", "bearer:", "token:abc", "basic:ann", "bearer:$NOT_SET_ANYWHERE"):
             with self.subTest(auth=wrong), self.assertRaises(UsageError):
                 authorization(wrong)
+
+
+class CollectorTest(StageTestCase):
+    """The garbage collector, which is stopped meanwhile."""
+
+    def test_it_is_left_as_it_was(self):
+        """What a program has frozen by itself stays frozen, and nothing else does."""
+        was_frozen = gc.get_freeze_count() > 0
+        self.addCleanup(gc.freeze if was_frozen else gc.unfreeze)
+        for is_frozen in (False, True):
+            (gc.freeze if is_frozen else gc.unfreeze)()
+            with self.subTest(is_frozen=is_frozen):
+                with Stage(gossiping_app, websocket_routes(gossiping_app())[0], FuzzSettings()):
+                    self.assertFalse(gc.isenabled())
+                self.assertTrue(gc.isenabled())
+                self.assertEqual(gc.get_freeze_count() > 0, is_frozen)
 
 
 class ChosenTest(unittest.TestCase):

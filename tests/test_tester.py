@@ -128,6 +128,15 @@ class AppServerTest(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(server.url("/a"), f"http://127.0.0.1:{server.port}/a")
             self.assertEqual(server.ws_url("/a"), f"ws://127.0.0.1:{server.port}/a")
 
+    async def test_connections_that_are_over_are_forgotten(self):
+        """A server that has many clients in turn keeps nothing of those that have gone."""
+        async with WebSocketTester(make_app()) as wstest:
+            for _ in range(3):
+                client = await wstest.client()
+                self.assertIs(wstest.server.find(client.served.key), client.served)
+                await client.close()
+                self.assertIsNone(wstest.server.find(client.served.key))
+
 
 ELSEWHERE = """
 import asyncio

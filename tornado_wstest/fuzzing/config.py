@@ -307,7 +307,7 @@ def _check_origin(origin: str) -> str:
 
 def _check_database(folder: str) -> str | None:
     if os.path.exists(folder) and not os.path.isdir(folder):
-        raise UsageError(f"database is a folder, and {show(folder)} is something else")
+        raise UsageError(f"database is a folder, and {show(folder)} is something else; an empty text is for none")
     return folder or None
 
 

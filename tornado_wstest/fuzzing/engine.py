@@ -56,6 +56,7 @@ _SHRINKING = 0.1
 _IN_VAIN = 40
 """How many conversations in a row may bring nothing new and nothing smaller, before a round that has failed ends."""
 _LONG = ("a" * 40, "1" * 40, "a" * 20_000)
+"""For a pattern that tries every way to cut a text, and for what compares all characters with all."""
 _OFTEN = 0.25
 """The share of conversations that the server ends early, from which on messages are tried one by one, too."""
 _VISITS = 5
@@ -173,8 +174,6 @@ class _Run:
         self._best: dict[tuple[str, str], tuple[Problem, Observation]] = {}
         self._told: set[tuple[str, str]] = set()
         self._harmless: set[Case] = set()
-        self._blocked: dict[tuple[str, str], float] = {}
-        """For how many seconds the loop stood still when it was first seen to."""
         self._totals = {"sequences": 0, "sent": 0, "received": 0, "connections": 0}
         self._improved_at = 0
         """The number of the last conversation that has shown something new, or with less."""
@@ -251,7 +250,7 @@ class _Run:
     def _play(self, case: Case) -> Problem | None:
         """Play one case, count it, and remember what it found if that is new and the smallest."""
         seen = self._stage.play(case)
-        problem = self._problem_of(seen)
+        problem = first_problem(seen, self._checks, self._settings)
         self._count(seen)
         if problem is not None and problem.key not in self._told:
             known = self._best.get(problem.key)
@@ -260,14 +259,6 @@ class _Run:
                 self._improved_at = self._totals["sequences"]
         if self._listen is not None:
             self._listen(Played(self._route, seen, problem))
-        return problem
-
-    def _problem_of(self, seen: Observation) -> Problem | None:
-        """Return what is wrong. A loop that stands still for less than it did would shrink to what is just too long."""
-        problem = first_problem(seen, self._checks, self._settings)
-        if problem is not None and problem.code == "blocked-loop":
-            longest = self._blocked.setdefault(problem.key, seen.blocked)
-            return problem if seen.blocked >= ALMOST * longest else None
         return problem
 
     def _count(self, seen: Observation) -> None:
@@ -468,6 +459,7 @@ class _Run:
             yield Finding(self._route, problem, seen, self._seed, is_flaky=is_flaky)
 
     def _shows_again(self, problem: Problem, seen: Observation) -> bool:
+        """Is it there once more? (A loop may be blocked for a little less than it was: machines are noisy.)"""
         if problem.code == "blocked-loop":
             return seen.blocked >= ALMOST * self._settings.blocked
         found = first_problem(seen, self._checks, self._settings)
@@ -482,7 +474,7 @@ class _Run:
             if self._out_of_time():
                 return False
             again = self._stage.play(case)
-            its_problem = self._problem_of(again)
+            its_problem = first_problem(again, self._checks, self._settings)
             if its_problem is None or its_problem.key != problem.key:
                 return False
             found = its_problem, again

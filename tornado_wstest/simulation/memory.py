@@ -283,7 +283,6 @@ class MemoryStream(BaseIOStream):
         if self.closed() or self.writing() or isinstance(data, memoryview) or not self._endpoint.takes(len(data)):
             return super().write(data)
         self._endpoint.send(data)
-        self._maybe_add_error_listener()
         written: asyncio.Future[None] = asyncio.Future()
         written.set_result(None)
         return written

@@ -12,6 +12,9 @@ then, in this order:
 6. under virtual time the clock jumps to the next timer, or to what an ``advance`` asks for
 7. if nothing at all is left, nothing can ever happen again, and those who wait are told
 
+While a loop has sockets only and nobody waits, there is nothing to decide, and asyncio is given the real selector's own
+methods. While memory streams are busy, the real one is asked in one turn of some only.
+
 asyncio keeps its selector in ``loop._selector``, and what is ready in ``loop._ready`` and
 ``loop._scheduled``; all three are private, and touched in this package only here and in
 `tornado_wstest.simulation.settle` (CPython 3.11 to 3.13).
