@@ -107,7 +107,7 @@ class Thorough(WebSocketHandler):
 
     def on_message(self, message):
         if len(set(message)) > 1:
-            time.sleep(min(len(message), 1000) / 5000)
+            time.sleep(min(len(message), 180) / 1500)
 
 
 class Deaf(WebSocketHandler):
@@ -160,7 +160,7 @@ class FindingTest(EngineTestCase):
     def test_blocked_loop_is_not_made_shorter(self):
         """A loop that is blocked by what is long is told with a length that surely blocks it, not with the least."""
         played = []
-        (finding,), finished = self.fuzz(Thorough, played.append, blocked=0.03, examples=20)
+        (finding,), finished = self.fuzz(Thorough, played.append, blocked=0.1, examples=20)
         drawn = {message for each in played for message in each.seen.case.messages if len(message) >= 150}
         self.assertFalse(finding.is_flaky)
         self.assertLessEqual({message for message in finding.case.messages if len(message) >= 150}, drawn)

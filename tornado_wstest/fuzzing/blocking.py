@@ -24,7 +24,9 @@ __all__ = ["ALMOST", "BlockWatch", "StillBlocked"]
 ALMOST = 0.8
 """The share of a time for which a loop must stand still to be blocked once more: machines are noisy."""
 
-_TICK = 0.05  # real seconds between two looks
+_LOOKS = 10
+"""How many times the signal looks while the limit passes: at least once between its `ALMOST` and its end."""
+_LEAST, _MOST = 0.001, 0.05  # real seconds between two looks
 _FORCE = 0.5
 _ASYNCIO = os.path.dirname(asyncio.__file__) + os.sep
 
@@ -48,6 +50,7 @@ class BlockWatch:
         self._selector = selector
         self._limit = limit
         self._most = limit + _FORCE
+        self._tick = min(max(limit / _LOOKS, _LEAST), _MOST)
         self._busy_since: float | None = None
         self._sees_places = False
 
@@ -66,7 +69,7 @@ class BlockWatch:
         self._selector.wrap_select(self._timed_select)
         if has_signal:
             before = signal.signal(signal.SIGALRM, self._on_alarm)
-            signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
+            signal.setitimer(signal.ITIMER_REAL, self._tick, self._tick)
         try:
             yield
         finally:
