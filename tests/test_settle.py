@@ -83,7 +83,7 @@ class SettleTest(SettleTestCase):
 
     async def test_three_hundred_may_connect_at_once(self):
         """More clients than a listening socket usually holds are all connected when the app has settled."""
-        tasks = [asyncio.ensure_future(self.ws_client()) for _ in range(300)]
+        tasks = [asyncio.ensure_future(self.ws_client(timeout=30)) for _ in range(300)]
         await asyncio.sleep(0)
         await self.settle()
         self.assertEqual(len(self.ws_server.handlers), 300)
@@ -372,7 +372,7 @@ class LateSelector:
     def get_map(self):
         return {}
 
-    close = get_key = unregister = None
+    close = get_key = modify = unregister = None
 
 
 class TwiceTest(unittest.IsolatedAsyncioTestCase):

@@ -203,7 +203,7 @@ class Endpoint:
                     if self.wire is not None and not self.ended.done():
                         self.record("sent", reply)
                         with contextlib.suppress(*_CLOSED):  # the close itself is still to come
-                            self.wire.connection.write_message(reply, binary=isinstance(reply, bytes))
+                            self.wire.write_message(reply)
                 return True
         return False
 
@@ -356,7 +356,7 @@ class Endpoint:
         wire = self._wire_if_open() or self.open_wire(f"send {show(message, 80)}")
         self.record("sent", message)
         try:
-            writing: Any = wire.connection.write_message(message, binary=isinstance(message, bytes))
+            writing: Any = wire.write_message(message)
         except _CLOSED:
             writing = None
         stream = wire.stream

@@ -6,6 +6,8 @@ parts that the client's side needs (Tornado 6.3 to 6.6):
 - ``WebSocketProtocol._abort`` is wrapped, because without it a close frame that carries no code cannot be
   told from no close frame at all. Where it is missing, both read 1006. ``_wire_bytes_out`` tells the same of
   a connection that ended in the turn that opened it.
+- ``WebSocketProtocol13._write_frame`` and ``_compressor``, because Tornado's ``write_message`` makes a task for each
+  message, which nobody here waits for. Where one is missing, or messages are compressed, ``write_message`` it is.
 - ``IOLoop.readers`` and ``IOLoop.selector_loop``, to stop reading from a socket for a while: Tornado has no
   way to pause a stream. Where they are missing, `pause` raises `UsageError`.
 """
@@ -25,8 +27,9 @@ from tornado.netutil import Resolver, is_valid_ip
 from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
+from .codec import Message
 from .errors import MessageTimeout, UsageError
-from .frames import NO_CODE, NO_FRAME
+from .frames import NO_CODE, NO_FRAME, Opcode
 from .request import HandshakeRequest
 from .simulation.memory import MemoryStream
 
@@ -162,6 +165,8 @@ class Wire:
         self._abort: Callable[[], None] | None = getattr(protocol, "_abort", None)
         if self._abort is not None:
             protocol._abort = self._note_abort
+        is_plain = getattr(protocol, "_compressor", self) is None
+        self._write_frame: Any = getattr(protocol, "_write_frame", None) if is_plain else None
         self.met_no_utf8: bool = False
         """Was the connection given up because a text message was no UTF-8 (RFC 6455, section 8.1)?"""
         self._is_paused = False
@@ -193,6 +198,14 @@ class Wire:
         self.stream.close()
         # The connection warns when it is collected with a protocol.
         self.connection.protocol = None
+
+    def write_message(self, message: Message) -> "asyncio.Future[None]":
+        """Send a message; the future is done when it has left for the kernel."""
+        if self._write_frame is None:
+            return self.connection.write_message(message, binary=isinstance(message, bytes))
+        opcode, payload = (Opcode.BINARY, message) if isinstance(message, bytes) else (Opcode.TEXT, message.encode())
+        writing: asyncio.Future[None] = self._write_frame(True, opcode, payload)
+        return writing
 
     def write(self, data: bytes) -> "asyncio.Future[None]":
         """Send bytes as they are."""

@@ -20,10 +20,11 @@ connection moves nothing on the others.
 import collections
 import contextvars
 import random
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .memory import END, Endpoint, MemoryListener
-from .selector import Events, WatchingSelector
+from .selector import Servable, WatchingSelector
 
 __all__ = ["PLAIN", "Orders", "exploring"]
 
@@ -131,9 +132,9 @@ class Orders:
         way.rank = way.random.random()
         self.deliver(way)
 
-    def sort(self, events: Events) -> Events:
-        """Return what is ready in the order in which it is reported."""
-        return sorted(events, key=lambda event: self._ways[event[0].fd].rank if event[0].fd in self._ways else 0)
+    def sort(self, endpoints: Sequence[Servable]) -> Sequence[Servable]:
+        """Return what may be ready in the order in which it is served."""
+        return sorted(endpoints, key=lambda endpoint: self._ways[endpoint.fd].rank if endpoint.fd in self._ways else 0)
 
     # For the ways
 

@@ -4,7 +4,8 @@ asyncio calls ``select`` once a turn: with a timeout of zero while callbacks are
 time until the next timer. So this one place knows when an app is at rest, and it decides what happens
 then, in this order:
 
-1. bytes in the memory streams, and whatever the real selector has, are delivered
+1. bytes in the memory streams, and whatever the real selector has, are delivered: the former at once, because what
+   listens to a stream only sets futures; so their callbacks run in the turn that begins
 2. while a job runs in an executor, nothing happens but its end
 3. under an order of delivery (`tornado_wstest.simulation.orders`), what it has held back is delivered, one by one
 4. descriptors that lead elsewhere get their grace, in real seconds
@@ -24,7 +25,7 @@ import asyncio
 import functools
 import selectors
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ..errors import NotSettled
@@ -32,7 +33,7 @@ from .descriptors import ForeignDescriptors
 from .jobs import Jobs
 from .tasks import describe_callback
 
-__all__ = ["AtRest", "Deliveries", "Endpoint", "Events", "Waiter", "WatchingSelector"]
+__all__ = ["AtRest", "Deliveries", "Events", "Servable", "Waiter", "WatchingSelector"]
 
 Events = list[tuple[selectors.SelectorKey, int]]
 
@@ -48,13 +49,13 @@ _JOBS_PATIENCE = 0.1
 """Real seconds that a job in an executor holds back what is held: it may be what the job waits for."""
 
 
-class Endpoint(Protocol):
+class Servable(Protocol):
     """What a memory stream shows of itself."""
 
     fd: int
 
-    def ready(self, events: int) -> int:
-        """Return which of ``events`` (`selectors.EVENT_READ`, `selectors.EVENT_WRITE`) would not block."""
+    def serve(self) -> bool:
+        """Call who listens, if the stream is ready for what they listen to; return whether it was."""
         ...
 
 
@@ -85,8 +86,8 @@ class Deliveries(Protocol):
         """Everything else has settled: deliver one thing that waits for it."""
         ...
 
-    def sort(self, events: Events) -> Events:
-        """Return what is ready in the order in which it is reported."""
+    def sort(self, endpoints: Sequence[Servable]) -> Sequence[Servable]:
+        """Return what may be ready in the order in which it is served."""
         ...
 
 
@@ -117,9 +118,6 @@ class WatchingSelector:
         """Real seconds of grace before the clock moves."""
         self.select: Callable[[float | None], Events]
         """What asyncio calls once a turn; a timeout of zero means that callbacks or timers are ready."""
-        self.get_map: Callable[[], Mapping[Any, selectors.SelectorKey] | None]
-        self.get_key: Callable[[Any], selectors.SelectorKey]
-        self.unregister: Callable[[Any], selectors.SelectorKey]
         self._around_select: Callable[..., Events] | None = None
         self._clock: AtRest | None = None
         self._deliveries: Deliveries | None = None
@@ -131,21 +129,24 @@ class WatchingSelector:
         self._foreign_seen = 0.0
         self._quiet_since: float | None = None
         self._turn = 0
-        self._memory = _MemoryKeys(self._real)
+        self._streams: set[Servable] = set()
+        self._awake: dict[Servable, None] = {}
+        """The memory streams that may be ready, in the order in which something happened to them."""
         self._limits: list[_RealTimer] = []
+        self.get_map = self._real.get_map
+        self.get_key = self._real.get_key
+        self.modify = self._real.modify
+        self.unregister = self._real.unregister
         self.close: Callable[[], None] = self._real.close
         self._look_where_needed()
         loop._selector = self
 
     def _look_where_needed(self) -> None:
         """Stand aside while there is nothing to see: a loop that only has sockets is as fast as it always is."""
-        has_memory = bool(self._memory.endpoints)
-        is_watching = bool(self._waiters or self._limits or self._clock is not None or self._deliveries is not None)
-        select = self._select if is_watching or has_memory else self._real.select
+        is_waiting = bool(self._waiters or self._limits)
+        is_watching = is_waiting or bool(self._streams) or self._clock is not None or self._deliveries is not None
+        select = self._select if is_watching else self._real.select
         self.select = select if self._around_select is None else functools.partial(self._around_select, select)
-        self.get_map = self._get_map if has_memory else self._real.get_map
-        self.get_key = self._get_key if has_memory else self._real.get_key
-        self.unregister = self._unregister if has_memory else self._real.unregister
 
     @property
     def clock(self) -> AtRest | None:
@@ -179,53 +180,26 @@ class WatchingSelector:
 
     # What is watched
 
-    def attach(self, endpoint: Endpoint) -> None:
-        """Answer for a memory stream, whose descriptor is none of the system's."""
-        self._memory.endpoints[endpoint.fd] = endpoint
+    def attach(self, endpoint: Servable) -> None:
+        """Look after a memory stream, of which the system knows nothing."""
+        self._streams.add(endpoint)
         self._look_where_needed()
 
-    def detach(self, endpoint: Endpoint) -> None:
+    def detach(self, endpoint: Servable) -> None:
         """The memory stream is closed."""
-        self._memory.endpoints.pop(endpoint.fd, None)
-        self._memory.watched.pop(endpoint.fd, None)
-        self._memory.awake.pop(endpoint.fd, None)
+        self._streams.discard(endpoint)
+        self._awake.pop(endpoint, None)
         self._look_where_needed()
 
-    def watch(self, fd: int, reader: asyncio.Handle | None, writer: asyncio.Handle | None) -> None:
-        """Run these when a memory stream can be read, and when it can be written to; None for what nobody wants."""
-        mask = (selectors.EVENT_READ if reader else 0) | (selectors.EVENT_WRITE if writer else 0)
-        self._memory.set(fd, mask, (reader, writer))
-
-    def wake(self, endpoint: Endpoint) -> None:
+    def wake(self, endpoint: Servable) -> None:
         """Something about a memory stream has changed: look at it."""
-        if endpoint.fd in self._memory.watched:
-            self._memory.awake[endpoint.fd] = None
+        self._awake[endpoint] = None
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         """As a selector does."""
-        if fileobj in self._memory.endpoints:
-            return self._memory.set(fileobj, events, data)
         key = self._real.register(fileobj, events, data)
         self._foreign.add(key.fd)
         return key
-
-    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """As a selector does."""
-        if fileobj in self._memory.watched:
-            return self._memory.set(fileobj, events, data)
-        return self._real.modify(fileobj, events, data)
-
-    def _unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        if fileobj in self._memory.watched:
-            self._memory.awake.pop(fileobj, None)
-            return self._memory.watched.pop(fileobj)
-        return self._real.unregister(fileobj)
-
-    def _get_key(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._memory.watched.get(fileobj) or self._real.get_key(fileobj)
-
-    def _get_map(self) -> Mapping[Any, selectors.SelectorKey] | None:
-        return self._memory
 
     @property
     def has_foreign(self) -> bool:
@@ -268,17 +242,15 @@ class WatchingSelector:
             self._call_due_limits()
         deliveries = self._deliveries
         is_due = deliveries is not None and deliveries.pass_turn()
-        awake = self._memory.awake
+        was_any = bool(self._awake) and self._serve_streams()
         if timeout is not None and timeout <= 0:
             self._quiet_since = None
             if self._waiters:
                 self._give_up_late_waiters()
-            return [*self._glance(), *self._memory_events()] if awake else self._glance()
-        if awake:
-            events = self._memory_events()
-            if events:
-                self._quiet_since = None
-                return [*self._glance(), *events]
+            return self._glance()
+        if was_any:
+            self._quiet_since = None
+            return self._glance()
         if is_due:
             self._quiet_since = None
             return self._real.select(0)
@@ -291,11 +263,18 @@ class WatchingSelector:
     def _glance(self) -> Events:
         """Between two callbacks, look at the descriptors; seldom, if what happens is in memory: a look takes longer."""
         self._turn += 1
-        return [] if self._turn % _SELDOM and self._memory.endpoints else self._real.select(0)
+        return [] if self._turn % _SELDOM and self._streams else self._real.select(0)
 
-    def _memory_events(self) -> Events:
-        events = self._memory.events()
-        return self._deliveries.sort(events) if self._deliveries is not None and len(events) > 1 else events
+    def _serve_streams(self) -> bool:
+        """Call those who listen to memory streams that are ready: what they start runs in this turn already."""
+        was_any = False
+        awake: Sequence[Servable] = [*self._awake]
+        for endpoint in self._deliveries.sort(awake) if self._deliveries is not None and len(awake) > 1 else awake:
+            if endpoint.serve():
+                was_any = True
+            else:
+                self._awake.pop(endpoint, None)
+        return was_any
 
     def _select_at_rest(self, timeout: float | None) -> Events:
         """The loop would sleep: is the app at rest, and what happens then?"""
@@ -431,47 +410,6 @@ class _RealTimer:
 
     def is_over(self, now: float) -> bool:
         return self.callback is None or now >= self.when
-
-
-class _MemoryKeys(Mapping[Any, selectors.SelectorKey]):
-    """The memory streams that the loop looks at; as a mapping, together with the real selector's descriptors."""
-
-    def __init__(self, real: selectors.BaseSelector) -> None:
-        self.endpoints: dict[int, Endpoint] = {}
-        self.watched: dict[int, selectors.SelectorKey] = {}
-        self.awake: dict[int, None] = {}
-        """Those that may be ready, in the order in which something happened to them."""
-        self._real = real
-
-    def set(self, fd: int, events: int, data: Any) -> selectors.SelectorKey:
-        key = self.watched[fd] = selectors.SelectorKey(fd, fd, events, data)
-        self.awake[fd] = None
-        return key
-
-    def events(self) -> Events:
-        """Return what is ready now, and look no more at what is not, until something happens to it."""
-        events: Events = []
-        for fd in list(self.awake):
-            key = self.watched[fd]
-            mask = self.endpoints[fd].ready(key.events)
-            if mask:
-                events.append((key, mask))
-            else:
-                del self.awake[fd]
-        return events
-
-    def __getitem__(self, fileobj: Any) -> selectors.SelectorKey:
-        key = self.watched.get(fileobj)
-        if key is not None:
-            return key
-        return (self._real.get_map() or {})[fileobj]
-
-    def __iter__(self) -> Iterator[Any]:
-        yield from self.watched
-        yield from self._real.get_map() or {}
-
-    def __len__(self) -> int:
-        return len(self.watched) + len(self._real.get_map() or {})
 
 
 def _not_settled(timeout: float, running: list[str]) -> NotSettled:
