@@ -1,9 +1,11 @@
 """A memory stream beside Tornado's own over TCP: the same reads, the same ends, heard of at the same time."""
 
 import asyncio
+import contextvars
 import socket
 import unittest
 
+from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, StreamBufferFullError, StreamClosedError
 
 from tornado_wstest.simulation.memory import BUFFER_SIZE, Endpoint, MemoryStream
@@ -222,6 +224,30 @@ class StreamsOverMemoryTest(StreamsOverTCPTest):
         ours.peer, theirs.peer = theirs, ours
         return MemoryStream(ours, **options), MemoryStream(theirs)
 
+    async def test_who_listens(self):
+        """It runs in the context in which it began to listen; what leaves it goes where asyncio sends it."""
+        place = contextvars.ContextVar("place")
+        told, heard = [], []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+
+        def listen(fd, events):
+            heard.append((place.get(), events))
+            self.ours.io_loop.update_handler(fd, 0)
+            raise ValueError("oops")
+
+        place.set("here")
+        self.ours.io_loop.add_handler(self.ours.fileno(), listen, IOLoop.READ)
+        place.set("elsewhere")
+        await self.theirs.write(b"a")
+        await self.pass_turns()
+        self.assertEqual(heard, [("here", IOLoop.READ)])
+        self.assertEqual([str(context["exception"]) for context in told], ["oops"])
+        self.assertEqual(told[0]["handle"]._context[place], "here")
+
+    async def test_all_is_known(self):
+        """This Tornado's streams have what a memory stream reads with."""
+        self.assertTrue(self.ours._is_as_known)
+
 
 class StreamsOfAnotherTornadoTest(StreamsOverMemoryTest):
     """Where Tornado's streams are made otherwise, Tornado reads."""
@@ -232,6 +258,8 @@ class StreamsOfAnotherTornadoTest(StreamsOverMemoryTest):
         for stream in streams:
             stream._is_as_known = False
         return streams
+
+    test_all_is_known = None
 
 
 if __name__ == "__main__":

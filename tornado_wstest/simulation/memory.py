@@ -284,8 +284,10 @@ class _LoopOfStream:
         try:
             self._context.run(self._handler, self._endpoint.fd, events)
         except Exception as error:
+            loop = self._io_loop.asyncio_loop
+            handle = asyncio.Handle(self._handler, (self._endpoint.fd, events), loop, self._context)
             message = f"Exception in callback {self._handler}"
-            self._io_loop.asyncio_loop.call_exception_handler({"message": message, "exception": error})
+            loop.call_exception_handler({"message": message, "exception": error, "handle": handle})
 
 
 _READING = (
