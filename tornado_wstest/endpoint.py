@@ -442,7 +442,8 @@ class Endpoint:
         __tracebackhide__ = True
         served = self.served
         if served is not None:
-            served.closed.add_done_callback(lambda _: self.inbox.wake())
+            # (The last one to know wakes who waits: each waking takes a turn.)
+            served.closed.add_done_callback(lambda _: self.inbox.wake() if self.ended.done() else None)
 
         def attempt() -> bool | NotYet:
             over = self.ended.done() and (served is None or served.closed.done())

@@ -246,6 +246,8 @@ def is_secret(name: str) -> bool:
 def mask_query(path: str) -> str:
     """Hide the values in ``path``'s query whose names sound like secrets."""
     base, mark, query = path.partition("?")
+    if not mark:
+        return path
     parts = []
     for part in query.split("&"):
         name, equals, _ = part.partition("=")

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
@@ -48,13 +48,15 @@ class LoopResolver(Resolver):
     def initialize(self) -> None:
         """Called by Tornado in place of ``__init__``."""
 
-    async def resolve(self, host: str, port: int, family: Any = 0) -> list[tuple[int, Any]]:
-        """Return the addresses of ``host``."""
+    def resolve(self, host: str, port: int, family: Any = 0) -> Awaitable[list[tuple[int, Any]]]:
+        """Return the addresses of ``host``; they are there already if it is an address."""
         if is_valid_ip(host) and ":" not in host:
-            return [(socket.AF_INET, (host, port))]
+            known: asyncio.Future[list[tuple[int, Any]]] = asyncio.Future()
+            known.set_result([(socket.AF_INET, (host, port))])
+            return known
         if self._fallback is None:
             self._fallback = Resolver()
-        return await self._fallback.resolve(host, port, family)
+        return self._fallback.resolve(host, port, family)
 
     def close(self) -> None:
         """Give the thread back, if there was one."""

@@ -130,10 +130,17 @@ class Endpoint:
         """Will nothing more arrive?"""
         return self._has_ended or self._was_reset
 
-    def takes(self, count: int) -> bool:
-        """Has the other end room for so many bytes at once?"""
+    def send_whole(self, data: bytes) -> bool:
+        """Hand it over if the other end has room for all of it now; return whether it had."""
         peer = self.peer
-        return not self._was_reset and 0 < count <= peer._size - peer.under_way - len(peer._arrived)
+        if self._was_reset or not data or len(data) > peer._size - peer.under_way - len(peer._arrived):
+            return False
+        if peer.carrier is None and not peer._is_closed:
+            peer._arrived += data
+            peer._selector.wake(peer)
+        else:
+            peer._carry(data)
+        return True
 
     def send(self, data: bytes | memoryview) -> int:
         """Hand over as many bytes as the other end has room for."""
@@ -144,11 +151,7 @@ class Endpoint:
         if room <= 0:
             raise BlockingIOError(errno.EWOULDBLOCK, "the other end has no room")
         count = min(len(data), room)
-        if peer.carrier is None and not peer._is_closed:
-            peer._arrived += data[:count]
-            peer._selector.wake(peer)
-        else:
-            peer._carry(bytes(data[:count]))
+        peer._carry(bytes(data[:count]))
         return count
 
     def _carry(self, data: bytes | None) -> None:
@@ -306,14 +309,17 @@ _READING = (
 class MemoryStream(BaseIOStream):
     """One end of a connection over memory."""
 
-    __slots__ = ("_endpoint", "_is_as_known", "_most_at_once")
+    __slots__ = ("_endpoint", "_most_at_once")
+
+    _is_as_known: bool | None = None
 
     def __init__(self, endpoint: Endpoint, **options: Any) -> None:
         self._endpoint = endpoint
         super().__init__(**options)
         self.socket: _Socket | None = _Socket(endpoint)
         self.io_loop: Any = _LoopOfStream(self.io_loop, endpoint)
-        self._is_as_known = all(hasattr(self, name) for name in _READING)
+        if MemoryStream._is_as_known is None:
+            MemoryStream._is_as_known = all(hasattr(self, name) for name in _READING)
 
     @property
     def read_chunk_size(self) -> int:
@@ -334,9 +340,9 @@ class MemoryStream(BaseIOStream):
 
     def write(self, data: "bytes | memoryview") -> "asyncio.Future[None]":
         """As every stream. What the other end has room for is there at once, and is in no buffer of Tornado's."""
-        if self.closed() or self.writing() or isinstance(data, memoryview) or not self._endpoint.takes(len(data)):
+        is_free = not self.closed() and not self.writing()
+        if not isinstance(data, bytes) or not is_free or not self._endpoint.send_whole(data):
             return super().write(data)
-        self._endpoint.send(data)
         written: asyncio.Future[None] = asyncio.Future()
         written.set_result(None)
         return written
@@ -439,7 +445,7 @@ class MemoryListener:
                 if isinstance(error, TimeoutError):
                     raise ConnectTimeout("Timeout while connecting") from None
                 raise
-        asyncio.get_running_loop().call_soon(self._handle_stream, MemoryStream(theirs), ours.name)
+        self._handle_stream(MemoryStream(theirs), ours.name)
         return MemoryStream(ours, max_buffer_size=max_buffer_size)
 
     @contextlib.contextmanager
