@@ -52,6 +52,30 @@ class SendTest(ClientTestCase):
         await client.send(b"\x00\xff")
         self.assertEqual(await client.receive(), b"\x00\xff")
 
+    async def test_compressed_messages_travel_compressed(self):
+        """Where both sides have agreed to compress, a long text is short on the way."""
+
+        class Compressed(Echo):
+            def get_compression_options(self):
+                return {}
+
+        self.ws_server.app.add_handlers(".*", [("/compressed", Compressed)])
+        client = await self.ws_client("/compressed", compression_options={})
+        await client.send("a" * 10_000)
+        await client.expect("a" * 10_000)
+        self.assertLess(client.connection.protocol._wire_bytes_out, 200)
+
+    async def test_without_what_is_private(self):
+        """A Tornado that frames its messages elsewhere sends them all the same."""
+        for message in ("foo", b"\x00"):
+            client = await self.ws_client()
+            client._end.wire._write_frame = None
+            await client.send(message)
+            self.assertEqual(await client.receive(), message)
+            client.connection.protocol.stream.close()
+            with self.assertRaises(ConnectionClosed):
+                await client.send(message)
+
     async def test_empty_messages_travel(self):
         """An empty text and an empty binary message are messages."""
         client = await self.ws_client()

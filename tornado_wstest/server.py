@@ -4,7 +4,8 @@ What is watched is replaced on the `HTTPServer`'s instance: `handle_stream`, `st
 Private parts (Tornado 6.3 to 6.6): the ``handler`` and ``delegate`` of Tornado's own delegates lead to the
 handler of a request (where they are missing, a client has no ``handler``, and errors are not seen);
 ``TCPServer._sockets`` are the listening sockets, ``TCPServer._handlers`` what stops accepting on each (`restart` needs
-both, because a Tornado server that was stopped cannot start again); ``IOStream._write_buffer``, what was written and
+both, because a Tornado server that was stopped cannot start again); ``HTTP1ServerConnection._serving_future`` is let
+go of when it is over; ``IOStream._write_buffer``, what was written and
 not sent, is what `AppServer.buffered` measures, because Tornado tells nobody how far behind a client is; where it is
 missing, that is refused.
 """
@@ -401,6 +402,9 @@ class AppServer:
         if served is not None and not served.is_open and not served.tasks:
             self._forget(served)
         self._on_close(server_conn)
+        if hasattr(server_conn, "_serving_future"):
+            # What it waits for is over; a task that is over and not collected slows asyncio.all_tasks() down.
+            server_conn._serving_future = None
 
     def _forget(self, served: Served) -> None:
         self.served.pop(served, None)

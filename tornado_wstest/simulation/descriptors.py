@@ -1,7 +1,5 @@
 """Which descriptors of a loop have both their ends in it, and which lead elsewhere."""
 
-import contextlib
-import os
 import selectors
 import socket
 import sys
@@ -52,22 +50,23 @@ class ForeignDescriptors:
 
     def _is_ours(self, fd: int) -> bool:
         """Is this a socket that listens here, or an end of a connection over one of our ports?"""
-        # A socket object on a copy of the descriptor asks the kernel for its names, whoever owns it.
-        with contextlib.suppress(OSError), _socket_of(fd) as sock:
-            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                return True
-            names = [sock.getsockname(), sock.getpeername()]
-            return any(isinstance(name, tuple) and name[1] in self._ports for name in names)
-        return False
+        if sys.platform == "win32":
+            return False  # a socket's number is a handle there
+        try:
+            # Only to ask the kernel for its names, whoever owns it. What kind it is does not matter: none is looked up.
+            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
+        except OSError:
+            return False  # a pipe, or a terminal
+        try:
+            return (
+                self._has_our_port(sock.getsockname())
+                or bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+                or self._has_our_port(sock.getpeername())
+            )
+        except OSError:
+            return False
+        finally:
+            sock.detach()
 
-
-def _socket_of(fd: int) -> socket.socket:
-    # On Windows a socket's number is a handle, which os.dup does not take.
-    if sys.platform == "win32":
-        raise OSError("cannot look into a socket here")
-    copy = os.dup(fd)
-    try:
-        return socket.socket(fileno=copy)
-    except OSError:
-        os.close(copy)  # it is a pipe or a terminal
-        raise
+    def _has_our_port(self, name: Any) -> bool:
+        return isinstance(name, tuple) and name[1] in self._ports

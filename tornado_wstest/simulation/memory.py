@@ -1,9 +1,9 @@
 """Connections without sockets: in-process streams under the same server and the same client code.
 
-A connection over memory is a pair of `MemoryStream`s. They are streams as Tornado defines them, a
-`BaseIOStream` with its documented methods, so that all of Tornado above them is what runs in production. No
-descriptor is used: the number that a stream calls its ``fileno`` is one that the system never gives out, and
-`tornado_wstest.simulation.selector` answers for it.
+A connection over memory is a pair of `MemoryStream`s. They are streams as Tornado defines them, a `BaseIOStream`, so
+that all of Tornado above them is what runs in production. No descriptor is used: the number that a stream calls its
+``fileno`` is one that the system never gives out; `tornado_wstest.simulation.selector` sees to it that who listens is
+called.
 
 What TCP does is done here, too: buffers are bounded, so that a reader that pauses holds the writer back;
 a close is seen after the last byte; bytes that come to an end that is closed are lost and answered with a reset;
@@ -429,7 +429,7 @@ class MemoryListener:
     async def connect(
         self, *, max_buffer_size: int | None = None, attach: Attach | None = None, timeout: float | None = None
     ) -> MemoryStream:
-        """Return the client's end of a new connection; the server has its own a turn later."""
+        """Return the client's end of a new connection; the server has its own by then."""
         ours = Endpoint(self._selector, self.buffer_size, ("127.0.0.1", 1024 + next(_ports) % 60_000))
         theirs = Endpoint(self._selector, self.buffer_size, ("127.0.0.1", self.port))
         ours.peer, theirs.peer = theirs, ours
