@@ -31,7 +31,7 @@ from .watch import Served, current, open_watches
 
 __all__ = ["LoopHooks", "owner_of"]
 
-_LOGGERS = ("tornado.application", "asyncio", "tornado.access", "tornado.general")
+_LOGGERS = tuple(map(logging.getLogger, ("tornado.application", "asyncio", "tornado.access", "tornado.general")))
 _WRITE_WRAPPER = "WebSocketProtocol13.write_message.<locals>.wrapper"
 
 
@@ -139,17 +139,16 @@ def _is_write_wrapper(future: Any) -> bool:
 
 
 def _hook_loggers() -> None:
-    for name in _LOGGERS:
-        logger = logging.getLogger(name)
+    for logger in _LOGGERS:
         logger.filter = functools.partial(_filter, logger.filter)  # type: ignore[method-assign]
-    application = logging.getLogger(_LOGGERS[0])
+    application = _LOGGERS[0]
     application.error = functools.partial(_error, application.error)  # type: ignore[method-assign]
 
 
 def _unhook_loggers() -> None:
-    for name in _LOGGERS:
+    for logger in _LOGGERS:
         for method in ("filter", "error"):
-            vars(logging.getLogger(name)).pop(method, None)
+            vars(logger).pop(method, None)
 
 
 def _filter(original: Callable[[logging.LogRecord], Any], record: logging.LogRecord) -> Any:
