@@ -76,6 +76,17 @@ class SendTest(ClientTestCase):
             with self.assertRaises(ConnectionClosed):
                 await client.send(message)
 
+    async def test_no_answer_after_the_close_frame(self):
+        """An automatic reply to what arrives while the connection closes is not sent any more."""
+        client = await self.ws_client("/commands")
+        client.answer("question", "reply")
+        protocol = client.connection.protocol
+        await client.send_json({"send": ["question", "question"]})
+        before = protocol._wire_bytes_out
+        await client.close()
+        self.assertEqual([event.payload for event in self.transcript if event.kind == "received"], ["question"] * 2)
+        self.assertEqual(protocol._wire_bytes_out - before, 8)  # a masked frame with a code
+
     async def test_empty_messages_travel(self):
         """An empty text and an empty binary message are messages."""
         client = await self.ws_client()

@@ -5,6 +5,7 @@ import logging
 import os
 import struct
 import unittest
+from unittest import mock
 
 import tornado
 from tornado import testing
@@ -13,8 +14,16 @@ from tornado.websocket import WebSocketHandler, websocket_connect
 
 from tests.apps.handlers import make_app
 from tests.running import run_test
-from tornado_wstest import UsageError, WebSocketHTTPTestCase, WebSocketTestCase, WebSocketTester, WebSocketTestMixin
+from tornado_wstest import (
+    NotSettled,
+    UsageError,
+    WebSocketHTTPTestCase,
+    WebSocketTestCase,
+    WebSocketTester,
+    WebSocketTestMixin,
+)
 from tornado_wstest.frames import Opcode, encode_frame
+from tornado_wstest.simulation.memory import BUFFER_SIZE, Endpoint, MemoryStream
 
 
 class Echo(WebSocketHandler):
@@ -326,6 +335,36 @@ class BusyTest(WebSocketTestCase):
             await client.receive()
         loop.remove_reader(read)
         self.assertTrue(heard.is_set())
+
+    async def test_streams_that_never_rest(self):
+        """Two that write to each other for ever keep settle() for as long as it may take, and no longer."""
+        selector = asyncio.get_running_loop()._selector
+        ends = [Endpoint(selector, BUFFER_SIZE, ("127.0.0.1", port)) for port in (1, 2)]
+        ends[0].peer, ends[1].peer = ends[1], ends[0]
+        streams = [MemoryStream(end) for end in ends]
+
+        async def answer(stream):
+            while True:
+                await stream.read_bytes(2)
+                stream.write(b"ab")
+
+        tasks = [asyncio.ensure_future(answer(stream)) for stream in streams]
+        streams[0].write(b"ab")
+        with self.assertRaises(NotSettled):
+            await self.settle(timeout=0.05)
+        for task, stream in zip(tasks, streams, strict=True):
+            task.cancel()
+            stream.close()
+
+    async def test_a_server_that_cannot_take_a_connection(self):
+        """Both ends are closed again."""
+        streams = asyncio.get_running_loop()._selector._streams
+        with (
+            mock.patch.object(self.ws_server.memory, "_handle_stream", side_effect=ValueError("full")),
+            self.assertRaisesRegex(ValueError, "full"),
+        ):
+            await self.ws_client()
+        self.assertEqual(streams, set())
 
 
 class RefusedTest(unittest.TestCase):

@@ -74,6 +74,17 @@ class StreamsOverTCPTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(await self.ours.read_bytes(len(sent)), sent)
         await writing
 
+    async def test_more_than_is_read_at_once(self):
+        """What has arrived and was not read yet is not forgotten."""
+        sent = bytes(range(256)) * 2400
+        reading = await self.waiting(2)
+        writing = self.theirs.write(sent)
+        await reading
+        await self.pass_turns()
+        await self.ours.read_bytes(300_000)
+        self.assertEqual(await self.ours.read_bytes(len(sent) - 300_002), sent[300_002:])
+        await writing
+
     async def test_with_other_reads(self):
         """What one read has left is there for the next one, of whatever kind."""
         reading = await self.waiting(1)
@@ -186,6 +197,20 @@ class StreamsOverTCPTest(unittest.IsolatedAsyncioTestCase):
         await self.pass_turns()
         self.assertEqual(ended, ["ours"])
 
+    async def test_the_context_of_a_close_callback(self):
+        """It runs where the stream began to listen."""
+        place = contextvars.ContextVar("place")
+        ended = []
+        place.set("here")
+        reading = await self.waiting(2)
+        place.set("elsewhere")
+        self.ours.set_close_callback(lambda: ended.append(place.get()))
+        self.theirs.close()
+        with self.assertRaises(StreamClosedError):
+            await reading
+        await self.pass_turns()
+        self.assertEqual(ended, ["here"])
+
     async def test_while_something_is_written(self):
         """Bytes come and go at the same time."""
         sent = b"x" * 4_000_000
@@ -213,6 +238,8 @@ class StreamsOverTCPTest(unittest.IsolatedAsyncioTestCase):
 class StreamsOverMemoryTest(StreamsOverTCPTest):
     """A memory stream does the same."""
 
+    size = BUFFER_SIZE
+
     async def asyncSetUp(self):
         self.selector = WatchingSelector(asyncio.get_running_loop(), [], set())
         self.addCleanup(self.selector.uninstall)
@@ -220,7 +247,7 @@ class StreamsOverMemoryTest(StreamsOverTCPTest):
 
     def connect(self, **options):
         """Return both ends of a connection."""
-        ours, theirs = (Endpoint(self.selector, BUFFER_SIZE, ("127.0.0.1", port)) for port in (1, 2))
+        ours, theirs = (Endpoint(self.selector, self.size, ("127.0.0.1", port)) for port in (1, 2))
         ours.peer, theirs.peer = theirs, ours
         return MemoryStream(ours, **options), MemoryStream(theirs)
 
@@ -247,6 +274,12 @@ class StreamsOverMemoryTest(StreamsOverTCPTest):
     async def test_all_is_known(self):
         """This Tornado's streams have what a memory stream reads with."""
         self.assertTrue(self.ours._is_as_known)
+
+
+class StreamsOverLargeBuffersTest(StreamsOverMemoryTest):
+    """More may be there than a stream reads at once."""
+
+    size = 1 << 20
 
 
 class StreamsOfAnotherTornadoTest(StreamsOverMemoryTest):

@@ -246,6 +246,17 @@ class ForeignTest(SettleTestCase):
         self.loop.remove_reader(ours)
         self.assertLess(time.monotonic() - started, 0.04)
 
+    async def test_the_same_number_of_another_protocol(self):
+        """A port of UDP is not the server's, though it has the same number."""
+        other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(other.close)
+        other.bind(("127.0.0.1", self.ws_server.port))
+        self.loop.add_reader(other, lambda: None)
+        started = time.monotonic()
+        await self.settle()
+        self.loop.remove_reader(other)
+        self.assertGreaterEqual(time.monotonic() - started, 0.05)
+
     async def test_our_own_connections_cost_no_grace(self):
         """Clients, the server's ends and the listening socket are ours."""
         self.clients = [await self.ws_client() for _ in range(5)]

@@ -442,7 +442,7 @@ class Endpoint:
         __tracebackhide__ = True
         served = self.served
         if served is not None:
-            # (The last one to know wakes who waits: each waking takes a turn.)
+            # Where the client does not know yet, it will wake us itself.
             served.closed.add_done_callback(lambda _: self.inbox.wake() if self.ended.done() else None)
 
         def attempt() -> bool | NotYet:

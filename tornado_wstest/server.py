@@ -4,10 +4,10 @@ What is watched is replaced on the `HTTPServer`'s instance: `handle_stream`, `st
 Private parts (Tornado 6.3 to 6.6): the ``handler`` and ``delegate`` of Tornado's own delegates lead to the
 handler of a request (where they are missing, a client has no ``handler``, and errors are not seen);
 ``TCPServer._sockets`` are the listening sockets, ``TCPServer._handlers`` what stops accepting on each (`restart` needs
-both, because a Tornado server that was stopped cannot start again); ``HTTP1ServerConnection._serving_future`` is let
-go of when it is over; ``IOStream._write_buffer``, what was written and
-not sent, is what `AppServer.buffered` measures, because Tornado tells nobody how far behind a client is; where it is
-missing, that is refused.
+both, because a Tornado server that was stopped cannot start again); ``HTTP1ServerConnection._serving_future``, a task,
+is let go of when it is over, because ``asyncio.all_tasks`` looks at it until the garbage is collected;
+``IOStream._write_buffer``, what was written and not sent, is what `AppServer.buffered` measures, because Tornado tells
+nobody how far behind a client is; where it is missing, that is refused.
 """
 
 import asyncio

@@ -7,7 +7,7 @@ parts that the client's side needs (Tornado 6.3 to 6.6):
   told from no close frame at all. Where it is missing, both read 1006. ``_wire_bytes_out`` tells the same of
   a connection that ended in the turn that opened it.
 - ``WebSocketProtocol13._write_frame`` and ``_compressor``, because Tornado's ``write_message`` makes a task for each
-  message, which nobody here waits for. Where one is missing, or messages are compressed, ``write_message`` it is.
+  message, only to name an exception otherwise. Where one is missing, and for compressed messages, it is called itself.
 - ``IOLoop.readers`` and ``IOLoop.selector_loop``, to stop reading from a socket for a while: Tornado has no
   way to pause a stream. Where they are missing, `pause` raises `UsageError`.
 """
@@ -202,8 +202,8 @@ class Wire:
         self.connection.protocol = None
 
     def write_message(self, message: Message) -> "asyncio.Future[None]":
-        """Send a message; the future is done when it has left for the kernel."""
-        if self._write_frame is None:
+        """Send a message; the future is done when no buffer of Tornado's holds it any more."""
+        if self._write_frame is None or self.connection.protocol is None:
             return self.connection.write_message(message, binary=isinstance(message, bytes))
         opcode, payload = (Opcode.BINARY, message) if isinstance(message, bytes) else (Opcode.TEXT, message.encode())
         writing: asyncio.Future[None] = self._write_frame(True, opcode, payload)

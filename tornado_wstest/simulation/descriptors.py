@@ -53,16 +53,14 @@ class ForeignDescriptors:
         if sys.platform == "win32":
             return False  # a socket's number is a handle there
         try:
-            # Only to ask the kernel for its names, whoever owns it. What kind it is does not matter: none is looked up.
+            # Only to ask the kernel for its names, whoever owns it. (With a family and a type Python asks for neither.)
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
         except OSError:
             return False  # a pipe, or a terminal
         try:
-            return (
-                self._has_our_port(sock.getsockname())
-                or bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
-                or self._has_our_port(sock.getpeername())
-            )
+            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                return True
+            return self._has_our_port(sock.getpeername()) or self._has_our_port(sock.getsockname())
         except OSError:
             return False
         finally:

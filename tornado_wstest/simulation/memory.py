@@ -2,8 +2,7 @@
 
 A connection over memory is a pair of `MemoryStream`s. They are streams as Tornado defines them, a `BaseIOStream`, so
 that all of Tornado above them is what runs in production. No descriptor is used: the number that a stream calls its
-``fileno`` is one that the system never gives out; `tornado_wstest.simulation.selector` sees to it that who listens is
-called.
+``fileno`` is one that the system never gives out; `tornado_wstest.simulation.selector` calls those who listen.
 
 What TCP does is done here, too: buffers are bounded, so that a reader that pauses holds the writer back;
 a close is seen after the last byte; bytes that come to an end that is closed are lost and answered with a reset;
@@ -12,8 +11,8 @@ as on Linux. What brings the bytes from one end to the other, and when, is a `Ca
 there as soon as they are sent.
 
 A frame is read in up to four steps, and Tornado's streams make a dozen calls for each. So `MemoryStream` reads a given
-number of bytes itself, from Tornado's buffer, and begins and ends to listen when Tornado would. It knows for that
-what `BaseIOStream` has from 6.3 to 6.6 (`_READING`); where one of it is missing, Tornado reads.
+number of bytes itself, from Tornado's buffer; between two reads it listens to the end when Tornado would. For that it
+uses private parts of `BaseIOStream` (`_READING`, Tornado 6.3 to 6.6); where one is missing, Tornado reads.
 
 ``websocket_connect`` makes its `TCPClient` while it is being called, by a name of its module. `connecting`
 puts another in its place for just that call (Tornado 6.3 to 6.6).
@@ -86,7 +85,7 @@ class Endpoint:
         self.is_paused: bool = False
         """Is what arrives left lying?"""
         self.reader: Callable[[], None] | None = None
-        """Called when something has arrived, or nothing more will; in place of who listens."""
+        """Called in place of the listener when something has arrived, or nothing more will."""
         self._events = 0
         self._listener: Callable[[int], None] | None = None
         selector.attach(self)
@@ -105,7 +104,7 @@ class Endpoint:
             self._wake()
 
     def serve(self) -> bool:
-        """Call who listens, if the stream is ready for what they listen to; return whether it was."""
+        """Call the reader or the listener, if this end is ready for what they want; return whether it was."""
         ready = 0
         is_read = False
         if (self._arrived or self._has_ended or self._was_reset) and not self.is_paused:
@@ -205,7 +204,7 @@ class Endpoint:
         """Take what has arrived, so many bytes at most."""
         arrived = self._arrived
         if len(arrived) + self.under_way >= self._size:
-            self.peer._selector.wake(self.peer)  # there was no room, and is some now
+            self.peer._wake()  # there was no room, and is some now
         if len(arrived) <= most:
             self._arrived = bytearray()
             return arrived
@@ -278,12 +277,13 @@ class _LoopOfStream:
         if events & ~self._events:
             self._context = contextvars.copy_context()  # as asyncio does when it begins to listen
         self._events = events
-        self._endpoint.listen(self._run, events)
+        self._endpoint.listen(self.call, events)
 
     def remove_handler(self, fd: int) -> None:
         self._endpoint.listen(None, 0)
 
-    def _run(self, events: int) -> None:
+    def call(self, events: int) -> None:
+        """Call who listens, in the context in which it began to."""
         try:
             self._context.run(self._handler, self._endpoint.fd, events)
         except Exception as error:
@@ -353,7 +353,9 @@ class MemoryStream(BaseIOStream):
         if not is_simple or self._read_future is not None:
             return super().read_bytes(num_bytes, partial)
         future: asyncio.Future[bytes] = asyncio.Future()
-        if self._read_buffer_size >= num_bytes or (self._fill() and self._read_buffer_size >= num_bytes):
+        while self._read_buffer_size < num_bytes and self._fill():
+            pass
+        if self._read_buffer_size >= num_bytes:
             future.set_result(self._consume(num_bytes))
             if not self._read_buffer_size:
                 self._maybe_add_error_listener()
@@ -378,7 +380,7 @@ class MemoryStream(BaseIOStream):
         """Something has arrived, or nothing more will, while somebody waits for bytes."""
         if not self._fill():
             self._endpoint.reader = None
-            self._handle_read()  # which finds the end
+            self.io_loop.call(IOLoop.READ)  # Tornado finds the end
             return
         count, future = self._read_bytes, self._read_future
         if future is not None and count is not None and self._read_buffer_size >= count:
@@ -435,17 +437,17 @@ class MemoryListener:
         ours.peer, theirs.peer = theirs, ours
         if self.on_connect is not None:
             self.on_connect(ours, theirs)
-        if attach is not None:
-            try:
+        try:
+            if attach is not None:
                 async with asyncio.timeout(timeout):
                     await attach(ours, theirs)
-            except BaseException as error:
-                ours.close()
-                theirs.close()
-                if isinstance(error, TimeoutError):
-                    raise ConnectTimeout("Timeout while connecting") from None
-                raise
-        self._handle_stream(MemoryStream(theirs), ours.name)
+            self._handle_stream(MemoryStream(theirs), ours.name)
+        except BaseException as error:
+            ours.close()
+            theirs.close()
+            if isinstance(error, TimeoutError):
+                raise ConnectTimeout("Timeout while connecting") from None
+            raise
         return MemoryStream(ours, max_buffer_size=max_buffer_size)
 
     @contextlib.contextmanager

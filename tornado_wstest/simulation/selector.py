@@ -4,8 +4,8 @@ asyncio calls ``select`` once a turn: with a timeout of zero while callbacks are
 time until the next timer. So this one place knows when an app is at rest, and it decides what happens
 then, in this order:
 
-1. bytes in the memory streams, and whatever the real selector has, are delivered: the former at once, because what
-   listens to a stream only sets futures; so their callbacks run in the turn that begins
+1. bytes in the memory streams, and whatever the real selector has, are delivered; those who listen to a memory stream
+   are called at once, so that what they start runs in this turn
 2. while a job runs in an executor, nothing happens but its end
 3. under an order of delivery (`tornado_wstest.simulation.orders`), what it has held back is delivered, one by one
 4. descriptors that lead elsewhere get their grace, in real seconds
@@ -248,12 +248,11 @@ class WatchingSelector:
             if self._waiters:
                 self._give_up_late_waiters()
             return self._glance()
-        if was_any:
+        if was_any or is_due:
             self._quiet_since = None
-            return self._glance()
-        if is_due:
-            self._quiet_since = None
-            return self._real.select(0)
+            if self._waiters:
+                self._give_up_late_waiters()
+            return self._glance() if was_any else self._real.select(0)
         if self._waiters or self._clock is not None or (deliveries is not None and deliveries.is_holding()):
             return self._select_at_rest(timeout)
         if self._limits:
