@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 NO_SHRINKING = """
 from hypothesis import Phase
-ChatMachineTest.settings = settings(ChatMachineTest.settings, phases=[Phase.generate])
+ChatMachineTest.settings = settings(ChatMachineTest.settings, phases=[Phase.generate], max_examples=400)
 """
 
 
