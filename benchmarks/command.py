@@ -105,14 +105,14 @@ def measured(arguments):
         measure = MEASURES[name]
         about = {"title": measure.title, "unit": measure.unit, "about": measure.__doc__.splitlines()[0]}
         measures[name] = about | measure.run(plan).to_json()
-    return {"made": made(plan), "measures": measures, "ratios": judge(measures)}
+    return {"made": made(plan, arguments.names), "measures": measures, "ratios": judge(measures)}
 
 
-def made(plan):
+def made(plan, names):
     """Return when, where and with what was measured."""
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
+        "command": " ".join(["python -m benchmarks", *names]),
         "rounds": plan.rounds,
         "quick": plan.is_quick,
         "python": platform.python_version(),
