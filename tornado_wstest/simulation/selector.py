@@ -25,7 +25,7 @@ import asyncio
 import functools
 import selectors
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..errors import NotSettled
@@ -133,10 +133,10 @@ class WatchingSelector:
         self._awake: dict[Servable, None] = {}
         """The memory streams that may be ready, in the order in which something happened to them."""
         self._limits: list[_RealTimer] = []
-        self.get_map = self._real.get_map
-        self.get_key = self._real.get_key
-        self.modify = self._real.modify
-        self.unregister = self._real.unregister
+        self.get_map: Callable[[], Mapping[Any, selectors.SelectorKey] | None] = self._real.get_map
+        self.get_key: Callable[[Any], selectors.SelectorKey] = self._real.get_key
+        self.modify: Callable[..., selectors.SelectorKey] = self._real.modify
+        self.unregister: Callable[[Any], selectors.SelectorKey] = self._real.unregister
         self.close: Callable[[], None] = self._real.close
         self._look_where_needed()
         loop._selector = self
