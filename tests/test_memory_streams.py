@@ -19,6 +19,13 @@ class StreamsOverTCPTest(unittest.IsolatedAsyncioTestCase):
         self.ours, self.theirs = self.connect()
         self.addCleanup(self.ours.close)
         self.addCleanup(self.theirs.close)
+        late = asyncio.get_running_loop().call_later(10, self.give_up)
+        self.addCleanup(late.cancel)
+
+    def give_up(self):
+        """End a read that would wait for ever: it fails, and the test with it."""
+        self.ours.close()
+        self.theirs.close()
 
     def connect(self, **options):
         """Return both ends of a connection."""

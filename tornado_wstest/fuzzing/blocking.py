@@ -26,7 +26,7 @@ ALMOST = 0.8
 
 _LOOKS = 10
 """How many times the signal looks while the limit passes: at least once between its `ALMOST` and its end."""
-_LEAST, _MOST = 0.001, 0.05  # real seconds between two looks
+_TICK_LEAST, _TICK_MOST = 0.001, 0.05  # real seconds between two looks
 _FORCE = 0.5
 _ASYNCIO = os.path.dirname(asyncio.__file__) + os.sep
 
@@ -39,7 +39,8 @@ class BlockWatch:
     """Measures how long a loop stands still while it plays.
 
     :arg selector: the selector that the loop calls once a turn
-    :arg limit: real seconds from when on the place is looked for. Half a second later the loop is freed by force
+    :arg limit: real seconds for which it may. The place is looked for from `ALMOST` of it on; half a second after it
+        the loop is freed by force
     """
 
     def __init__(self, selector: Any, *, limit: float) -> None:
@@ -50,7 +51,7 @@ class BlockWatch:
         self._selector = selector
         self._limit = limit
         self._most = limit + _FORCE
-        self._tick = min(max(limit / _LOOKS, _LEAST), _MOST)
+        self._tick = min(max(limit / _LOOKS, _TICK_LEAST), _TICK_MOST)
         self._busy_since: float | None = None
         self._sees_places = False
 

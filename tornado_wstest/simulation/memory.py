@@ -82,7 +82,7 @@ class Endpoint:
         self._was_reset = False
         self._ends: list[bool] = []
         """The ends that are under way, in order: is it a reset?"""
-        self.is_paused: bool = False
+        self._is_paused = False
         """Is what arrives left lying?"""
         self.reader: Callable[[], None] | None = None
         """Called in place of the listener when something has arrived, or nothing more will."""
@@ -107,7 +107,7 @@ class Endpoint:
         """Call the reader or the listener, if this end is ready for what they want; return whether it was."""
         ready = 0
         is_read = False
-        if (self._arrived or self._has_ended or self._was_reset) and not self.is_paused:
+        if (self._arrived or self._has_ended or self._was_reset) and not self._is_paused:
             if self.reader is not None:
                 self.reader()
                 is_read = True
@@ -121,7 +121,7 @@ class Endpoint:
 
     def pause(self, is_paused: bool) -> None:
         """Leave what arrives lying, or not any more."""
-        self.is_paused = is_paused
+        self._is_paused = is_paused
         self._wake()
 
     @property
